@@ -1,0 +1,221 @@
+"""The documents on the wire, field by field. Both ends build and read them only through this file.
+
+Instants are aware and sent in RFC 3339 UTC with microseconds; durations and offsets are seconds.
+A field that is unknown is absent, never invented. Fields that a newer peer adds are kept, not refused;
+a new *major* format is refused. ``docs/protocol.md`` tells the same, one table a document.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+
+from devices.topics import ID_PATTERN
+
+FORMAT: Final = 1
+PLAYLIST: Final = "loa-playlist"
+STATUS: Final = "loa-status"
+RECEIPTS: Final = "loa-receipts"
+ACKNOWLEDGEMENT: Final = "loa-acknowledgement"
+
+MOST_SLOTS: Final = 4096
+MOST_RECEIPTS: Final = 100
+"""Receipts in one message; a box with more sends several messages."""
+
+
+def _write_instant(t: datetime) -> str:
+    return t.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda t: t.astimezone(UTC)),
+    PlainSerializer(_write_instant, when_used="json"),
+]
+Id = Annotated[str, StringConstraints(pattern=rf"^{ID_PATTERN}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of the bytes, in lower-case hexadecimal."""
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+Version = Annotated[int, Field(ge=1, le=2**53)]
+Level = Annotated[int, Field(ge=1, le=3)]
+"""1 emergency, 2 priority, 3 routine, as the provincial interfaces code them."""
+
+
+class Document(BaseModel):
+    """What every signed document begins with."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    format: Literal[1] = FORMAT
+
+    def to_bytes(self) -> bytes:
+        """Return the payload to sign: JSON without the fields that are unknown."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Part(BaseModel):
+    """A piece of a document."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class RenditionReference(Part):
+    """A rendition that a box must hold before a slot needs it."""
+
+    digest: Digest
+    size_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)]
+    duration: Seconds
+    url: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._-]{1,200}$")]
+    """A path on the server that the box enrolled with; never another host."""
+
+
+class SlotItem(Part):
+    """One rendition in a slot, ``offset`` seconds after the slot's start, heard for at most ``duration``."""
+
+    rendition: Digest
+    offset: Seconds
+    duration: Seconds
+
+
+class Slot(Part):
+    """An occurrence as it lies on the cluster's timeline: half-open, ``[start, start + duration)``."""
+
+    id: Name
+    title: Name
+    level: Level
+    start: Instant
+    duration: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+    """The longest time it may sound; the box enforces it whatever the file holds."""
+    items: Annotated[tuple[SlotItem, ...], Field(min_length=1, max_length=64)]
+
+
+class Playlist(Document):
+    """What one cluster says from ``start`` to ``end``: server → boxes, retained, signed."""
+
+    cluster: Id
+    version: Version
+    issued: Instant
+    expires: Instant
+    start: Instant
+    end: Instant
+    volume: Annotated[int, Field(ge=0, le=100)]
+    """Percent of full amplitude."""
+    renditions: Annotated[tuple[RenditionReference, ...], Field(max_length=MOST_SLOTS)]
+    slots: Annotated[tuple[Slot, ...], Field(max_length=MOST_SLOTS)]
+    """By start, never overlapping."""
+
+
+class Status(Document):
+    """How a box is: box → server, retained, signed by the box. ``online`` false is its last will."""
+
+    box: Id
+    cluster: Id
+    at: Instant
+    online: bool
+    playlist: Version | None = None
+    """The version held: verified and on disk."""
+    renditions_missing: Annotated[int, Field(ge=0)] | None = None
+    """Renditions of that playlist which are not yet on disk."""
+    playing: Name | None = None
+    """Id of the slot that sounds at ``at``."""
+    volume: Annotated[int, Field(ge=0, le=100)] | None = None
+    receipts_waiting: Annotated[int, Field(ge=0)] | None = None
+    free_bytes: Annotated[int, Field(ge=0)] | None = None
+    output: Name | None = None
+    software: Name | None = None
+
+
+class Outcome(StrEnum):
+    """What a receipt says happened."""
+
+    ACCEPTED = "accepted"
+    """A playlist was verified and stored."""
+    REFUSED = "refused"
+    """A message or a sound was refused; ``code`` says why."""
+    STARTED = "started"
+    """A slot's first sample went to the output ``offset`` seconds into the slot."""
+    FINISHED = "finished"
+    """A slot sounded to its end."""
+    INTERRUPTED = "interrupted"
+    """A slot stopped before its end; ``code`` says why."""
+    MISSED = "missed"
+    """A slot passed without sounding; ``code`` says why."""
+
+
+class Receipt(Part):
+    """One thing that a box did. ``id`` is made on the box, so the same receipt twice is one receipt."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    sequence: Annotated[int, Field(ge=1, le=2**53)]
+    """Counts this box's receipts from 1 without gaps."""
+    at: Instant
+    outcome: Outcome
+    playlist: Version | None = None
+    slot: Name | None = None
+    code: Code | None = None
+    offset: Seconds | None = None
+    """Seconds into the slot at which it began to sound; 0 is on time."""
+    heard: Seconds | None = None
+    """Seconds of the slot that went to the output."""
+    rendition: Digest | None = None
+
+
+class Receipts(Document):
+    """Receipts that the server has not yet acknowledged: box → server, signed by the box."""
+
+    box: Id
+    cluster: Id
+    oldest: Annotated[int, Field(ge=1)]
+    """Lowest sequence that the box still holds; nothing below it will ever come."""
+    receipts: Annotated[tuple[Receipt, ...], Field(min_length=1, max_length=MOST_RECEIPTS)]
+
+
+class Acknowledgement(Document):
+    """How far the server has stored a box's receipts: server → box, retained, signed by the playlist key.
+
+    A PUBACK says that the *broker* has a receipt; while the server is down that is worth nothing.
+    """
+
+    box: Id
+    through: Annotated[int, Field(ge=0)]
+    """Every receipt with this sequence or a lower one is in the server's store."""
+    at: Instant
+
+
+class BrokerAddress(Part):
+    """Where the site's MQTT broker listens. ``host`` absent: the host that the box enrolled with."""
+
+    host: Name | None = None
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class EnrolmentRequest(BaseModel):
+    """What a box sends over HTTP to take its place: the one-time code and its public key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Annotated[str, StringConstraints(min_length=4, max_length=64)]
+    public_key: dict[str, str]
+    """A public Ed25519 JWK; the private half never leaves the box."""
+    software: Name | None = None
+
+
+class BoxSettings(Part):
+    """What the server answers: the box's place and whom it trusts from now on."""
+
+    box: Id
+    cluster: Id
+    broker: BrokerAddress
+    playlist_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=8)]
+    """Public JWKs whose signatures on playlists and acknowledgements count."""

@@ -1,0 +1,139 @@
+"""The trust gate: the one door through which bytes from the network may become something that sounds.
+
+Pure: bytes, what is pinned and held, and a time come in; a verified document goes out, or a refusal.
+Storing what was accepted is the caller's next step, playing it the one after.
+
+Order of the checks, each before anything behind it is looked at:
+
+1. length, three base64url parts, header exactly ours, right ``typ``   (``devices/envelope.py``)
+2. the key is pinned for this role
+3. the signature
+4. the payload is a document of our major format, every field in its bounds
+5. it is meant for this cluster (or this box)
+6. slots in order, none overlapping, every rendition named
+7. its version is not lower than the one held, and not another document under the same version
+8. it has not expired
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from devices import envelope, messages
+from devices.envelope import EnvelopeError, PublicKey
+
+Report = TypeVar("Report", messages.Status, messages.Receipts)
+Model = TypeVar("Model", bound=messages.Document)
+
+
+class Refused(Exception):  # noqa: N818 - the answer has this name in receipts, too
+    """The bytes may not be acted on.
+
+    Attributes:
+        code: stable word for the check that failed, as it stands in the receipt.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What a box learned at enrolment and trusts since: its place, and the keys that may speak to it."""
+
+    box: str
+    cluster: str
+    playlist_keys: Mapping[str, PublicKey]
+    """By ``kid``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A playlist that has passed the gate, with the digest of the envelope it came in."""
+
+    playlist: messages.Playlist
+    digest: str
+    raw: bytes = field(repr=False)
+
+
+def accept_playlist(raw: bytes, pinned: Pinned, *, held: Held | None, now: datetime) -> Held:
+    """Return the playlist in ``raw``, verified, or ``held`` itself if ``raw`` is that same document again.
+
+    Raises:
+        Refused: with the code of the first check that failed: ``too_long malformed bad_header wrong_type
+            unknown_key bad_signature bad_format wrong_cluster bad_slots rolled_back version_reused expired``.
+    """
+    digest = hashlib.sha256(raw).hexdigest()
+    if held is not None and digest == held.digest:
+        return held
+    playlist = _read(raw, messages.PLAYLIST, messages.Playlist, pinned.playlist_keys)
+    if playlist.cluster != pinned.cluster:
+        raise Refused(
+            "wrong_cluster", f"The playlist is for {playlist.cluster}, this box serves {pinned.cluster}."
+        )
+    _check_slots(playlist)
+    if held is not None and playlist.version < held.playlist.version:
+        raise Refused(
+            "rolled_back", f"Version {playlist.version} came after version {held.playlist.version}."
+        )
+    if held is not None and playlist.version == held.playlist.version:
+        raise Refused("version_reused", f"Another document came under the held version {playlist.version}.")
+    if playlist.expires <= now:
+        raise Refused("expired", f"The playlist expired at {playlist.expires.isoformat()}.")
+    return Held(playlist=playlist, digest=digest, raw=raw)
+
+
+def accept_acknowledgement(raw: bytes, pinned: Pinned) -> messages.Acknowledgement:
+    """Return the server's word on which receipts it has stored.
+
+    Raises:
+        Refused: as above, or ``wrong_box``.
+    """
+    document = _read(raw, messages.ACKNOWLEDGEMENT, messages.Acknowledgement, pinned.playlist_keys)
+    if document.box != pinned.box:
+        raise Refused("wrong_box", f"The acknowledgement is for {document.box}, this is {pinned.box}.")
+    return document
+
+
+def accept_from_box(raw: bytes, typ: str, model: type[Report], *, box: str, key: PublicKey) -> Report:
+    """Return a box's status or receipts; ``box`` is the one whose topic it came on.
+
+    Raises:
+        Refused: as above, or ``wrong_box``: one box speaks for another.
+    """
+    document = _read(raw, typ, model, {key.kid: key})
+    if document.box != box:
+        raise Refused("wrong_box", f"A message on the topic of {box} speaks for {document.box}.")
+    return document
+
+
+def _read(raw: bytes, typ: str, model: type[Model], keys: Mapping[str, PublicKey]) -> Model:
+    try:
+        key = keys.get(envelope.signer(raw, typ))
+        if key is None:
+            raise Refused("unknown_key", "The message is signed by a key that this end does not trust.")
+        return model.model_validate_json(envelope.unseal(raw, typ, key))
+    except EnvelopeError as error:
+        raise Refused(error.code, str(error)) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Refused(
+            "bad_format", f"The signed document is not of format 1: {where}: {first['msg']}"
+        ) from error
+
+
+def _check_slots(playlist: messages.Playlist) -> None:
+    known = {rendition.digest for rendition in playlist.renditions}
+    end: datetime | None = None
+    for slot in playlist.slots:
+        if end is not None and slot.start < end:
+            raise Refused("bad_slots", f"Slot {slot.id} begins before the one ahead of it ends.")
+        if any(item.rendition not in known for item in slot.items):
+            raise Refused("bad_slots", f"Slot {slot.id} needs a rendition that the playlist does not name.")
+        end = slot.start + timedelta(seconds=slot.duration)
