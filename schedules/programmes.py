@@ -1,0 +1,226 @@
+"""What is to be heard, where and when; how far it has come; and its occurrences in a window."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from schedules.instants import require_aware
+from schedules.levels import Level
+from schedules.recurrence import Recurrence, starts
+from schedules.zones import Targets
+
+__all__ = [
+    "LEAD",
+    "Approval",
+    "Item",
+    "Occurrence",
+    "Programme",
+    "ProgrammeState",
+    "content_digest",
+    "occurrences",
+]
+
+LEAD: Final = timedelta(seconds=10)
+"""From the approval of a programme without a time to its first sound.
+
+Every box must start it at one instant, so the slowest 4G link of a commune has to have the playlist and the
+sound by then. A constant and not a setting: an occurrence is named by its start, and all must agree on it.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A sound in a programme."""
+
+    sound: str
+    """SHA-256 that names the original."""
+    rendition: str | None = None
+    """SHA-256 of the bytes that boxes play; None until they are prepared."""
+    duration: timedelta | None = None
+    """How long the rendition sounds; None until it is prepared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """An official's word that what ``digest`` covers may be heard."""
+
+    by: str
+    at: datetime
+    digest: str
+    """``content_digest`` of the programme as it was approved."""
+
+
+class ProgrammeState(StrEnum):
+    """How far a programme has come."""
+
+    PREPARING = "preparing"
+    """A sound of it is not ready."""
+    FAILED = "failed"
+    """A sound of it cannot be made ready; ``failure`` says why."""
+    PENDING = "pending"
+    """Ready, and not approved as it now is."""
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """Items, targets, recurrence and level. A revision never changes; a change is a new revision."""
+
+    id: str
+    title: str
+    level: Level
+    items: tuple[Item, ...]
+    targets: Targets
+    recurrence: Recurrence | None
+    """None: once, ``LEAD`` after it is approved."""
+    author: str
+    created_at: datetime
+    approval: Approval | None = None
+    withdrawn_at: datetime | None = None
+    failure: str | None = None
+    """Code of what stopped its preparation."""
+    revision: int = 1
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to hear and all of it is prepared."""
+        return bool(self.items) and all(item.rendition and item.duration for item in self.items)
+
+    @property
+    def duration(self) -> timedelta:
+        """The sum of its items; an item that is not prepared counts nothing."""
+        return sum((item.duration for item in self.items if item.duration), timedelta())
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the approval covers what would be heard now; one given to other content counts nothing."""
+        return self.approval is not None and self.approval.digest == content_digest(self)
+
+    @property
+    def state(self) -> ProgrammeState:
+        """How far it has come; withdrawal is final, whatever came before."""
+        if self.withdrawn_at is not None:
+            return ProgrammeState.WITHDRAWN
+        if self.failure is not None:
+            return ProgrammeState.FAILED
+        if not self.is_ready:
+            return ProgrammeState.PREPARING
+        return ProgrammeState.APPROVED if self.is_approved else ProgrammeState.PENDING
+
+
+def content_digest(programme: Programme) -> str:
+    """Return the SHA-256 of what will be heard, where, when and how urgently: what an approval covers.
+
+    Title and author are not heard. The order of items counts; that of targets and exclusions means nothing,
+    so it changes nothing.
+    """
+    content = {
+        "items": [(item.rendition, _microseconds(item.duration)) for item in programme.items],
+        "targets": {name: sorted(set(ids)) for name, ids in asdict(programme.targets).items()},
+        "recurrence": _recurrence_content(programme.recurrence),
+        "level": int(programme.level),
+    }
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _microseconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else duration // timedelta(microseconds=1)
+
+
+def _recurrence_content(recurrence: Recurrence | None) -> dict[str, object] | None:
+    if recurrence is None:
+        return None
+
+    def written(times: tuple[date, ...]) -> list[str]:
+        return sorted({time.isoformat() for time in times})
+
+    return {
+        "start": recurrence.start.isoformat(),
+        "rule": recurrence.rule,
+        "until": None if recurrence.until is None else recurrence.until.isoformat(),
+        "excluded": written(recurrence.excluded),
+        "excluded_days": written(recurrence.excluded_days),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One time that a programme asks for the air: ``[start, end)``. ``start`` is UTC, to the second."""
+
+    programme: str
+    revision: int
+    title: str
+    level: Level
+    start: datetime
+    duration: timedelta
+    items: tuple[Item, ...]
+    approved_at: datetime
+    ends_by: datetime | None = None
+    """When its programme was withdrawn: nothing of it sounds from then on, even if it was moved."""
+
+    @property
+    def id(self) -> str:
+        """``programme@start``, the name of the slot that it becomes."""
+        return f"{self.programme}@{self.start:%Y%m%dT%H%M%SZ}"
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after it, if it starts on time."""
+        return self.start + self.duration
+
+
+def occurrences(programme: Programme, after: datetime, before: datetime, zone: ZoneInfo) -> Iterator[Occurrence]:
+    """Yield the occurrences that overlap ``[after, before)``, by start.
+
+    One that began before ``after`` and still sounds is among them. Only a programme that is ready and
+    approved as it is has any, and none that would have begun before the approval: who approves the five
+    o'clock bulletin at three past five does not mean the middle of it.
+
+    A withdrawn programme has those that began before it was withdrawn; one in progress is cut there.
+
+    Args:
+        programme: Its recurrence has passed ``recurrence.check``.
+        after: Aware instant.
+        before: Aware instant; none starts at or after it.
+        zone: Where the commune's clocks are set.
+
+    Raises:
+        ValueError: ``after`` or ``before`` is naive. A caller's mistake.
+        RecurrenceError: ``bad_rule``; the recurrence was not checked before it was stored.
+    """
+    require_aware(after, before)
+    approval, duration = programme.approval, programme.duration
+    if approval is None or not (programme.is_ready and programme.is_approved):
+        return
+    withdrawn = programme.withdrawn_at
+    limit = before if withdrawn is None else min(before, withdrawn)
+    for start in _starts(programme.recurrence, approval, max(after - duration, approval.at), limit, zone):
+        sounding = duration if withdrawn is None else min(duration, withdrawn - start)
+        if start + sounding > after:
+            yield Occurrence(
+                programme=programme.id,
+                revision=programme.revision,
+                title=programme.title,
+                level=programme.level,
+                start=start,
+                duration=sounding,
+                items=programme.items,
+                approved_at=approval.at,
+                ends_by=withdrawn,
+            )
+
+
+def _starts(
+    recurrence: Recurrence | None, approval: Approval, after: datetime, before: datetime, zone: ZoneInfo
+) -> Iterator[datetime]:
+    if recurrence is not None:
+        return starts(recurrence, after, before, zone)
+    second = timedelta(seconds=1)
+    start = (approval.at.astimezone(UTC) + LEAD + second - timedelta(microseconds=1)).replace(microsecond=0)
+    return iter((start,) if after <= start < before else ())

@@ -1,0 +1,189 @@
+"""What one cluster says: slots by start, and the questions that console, simulator and box ask of them."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from schedules.arbitration import Verdict
+from schedules.instants import require_aware
+from schedules.levels import Level
+from schedules.programmes import Item, Occurrence
+
+__all__ = [
+    "Difference",
+    "Slot",
+    "SlotItem",
+    "Timeline",
+    "build",
+    "difference",
+    "item_at",
+    "next_change",
+    "sounding_at",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotItem:
+    """A rendition in a slot: it sounds from ``slot.start + offset`` for ``duration``."""
+
+    rendition: str
+    """SHA-256 of the bytes to play."""
+    offset: timedelta
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """An occurrence as it lies on a timeline: ``[start, end)``."""
+
+    id: str
+    """Id of the occurrence."""
+    title: str
+    level: Level
+    start: datetime
+    end: datetime
+    items: tuple[SlotItem, ...]
+    """By offset, without gaps or overlaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """What ``cluster`` says in ``[start, end)``. A slot that reaches over either border is whole."""
+
+    cluster: str
+    start: datetime
+    end: datetime
+    slots: tuple[Slot, ...]
+    """By start, never overlapping."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What changes from an old timeline to a new one; slots are the same when their ids are."""
+
+    added: tuple[Slot, ...] = ()
+    removed: tuple[Slot, ...] = ()
+    changed: tuple[tuple[Slot, Slot], ...] = ()
+    """As it was, as it will be: another time, title, level or other items."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def build(cluster: str, verdicts: Iterable[Verdict], start: datetime, end: datetime) -> Timeline:
+    """Return the timeline that the verdicts make, of what sounds at any time in ``[start, end)``.
+
+    A trimmed slot holds the items that begin before its end, the last one cut there.
+
+    Args:
+        cluster: Whose timeline it is.
+        verdicts: Those of one arbitration, in any order; dropped ones make no slot.
+        start: Aware instant.
+        end: Aware instant, after ``start``.
+
+    Raises:
+        ValueError: An instant is naive, ``end`` is not after ``start``, or slots overlap. A caller's mistake.
+    """
+    require_aware(start, end)
+    if end <= start:
+        raise ValueError(f"a timeline from {start} to {end} has no room")
+    slots = sorted(
+        (
+            _slot(verdict.occurrence, verdict.start, verdict.end)
+            for verdict in verdicts
+            if verdict.start is not None and verdict.end is not None
+            if verdict.start < end and verdict.end > start
+        ),
+        key=_start,
+    )
+    if any(later.start < earlier.end for earlier, later in pairwise(slots)):
+        raise ValueError("slots overlap; they are not the verdicts of one arbitration")
+    return Timeline(cluster=cluster, start=start, end=end, slots=tuple(slots))
+
+
+def sounding_at(timeline: Timeline, t: datetime) -> Slot | None:
+    """Return the slot that owns ``t``, or None where the cluster is silent.
+
+    There is one such function. Whatever shows, simulates or plays a timeline asks it, so that none of them
+    can disagree with the street.
+
+    Args:
+        timeline: Of one cluster.
+        t: Aware instant. A slot owns its start and not its end.
+
+    Raises:
+        ValueError: ``t`` is naive. A caller's mistake.
+    """
+    require_aware(t)
+    i = bisect_right(timeline.slots, t, key=_start)
+    return timeline.slots[i - 1] if i and t < timeline.slots[i - 1].end else None
+
+
+def next_change(timeline: Timeline, t: datetime) -> datetime | None:
+    """Return the first instant after ``t`` at which a slot begins or ends, or None after the last.
+
+    Passing from one item of a slot to the next is not a change.
+
+    Raises:
+        ValueError: ``t`` is naive. A caller's mistake.
+    """
+    sounding = sounding_at(timeline, t)
+    if sounding is not None:
+        return sounding.end
+    i = bisect_right(timeline.slots, t, key=_start)
+    return timeline.slots[i].start if i < len(timeline.slots) else None
+
+
+def item_at(slot: Slot, t: datetime) -> tuple[SlotItem, timedelta] | None:
+    """Return the item of ``slot`` that sounds at ``t`` and how far into it that is, or None outside the slot.
+
+    Raises:
+        ValueError: ``t`` is naive. A caller's mistake.
+    """
+    require_aware(t)
+    into = t - slot.start
+    i = bisect_right(slot.items, into, key=lambda item: item.offset)
+    if not i or t >= slot.end or into >= slot.items[i - 1].offset + slot.items[i - 1].duration:
+        return None
+    return slot.items[i - 1], into - slot.items[i - 1].offset
+
+
+def difference(old: Timeline, new: Timeline) -> Difference:
+    """Return what changes on a cluster when ``new`` takes the place of ``old``, each part by start.
+
+    Windows are not compared: between two that differ, slots come and go at the borders.
+    """
+    before, after = ({slot.id: slot for slot in timeline.slots} for timeline in (old, new))
+    return Difference(
+        added=tuple(slot for slot in new.slots if slot.id not in before),
+        removed=tuple(slot for slot in old.slots if slot.id not in after),
+        changed=tuple((before[slot.id], slot) for slot in new.slots if before.get(slot.id, slot) != slot),
+    )
+
+
+def _start(slot: Slot) -> datetime:
+    return slot.start
+
+
+def _slot(occurrence: Occurrence, start: datetime, end: datetime) -> Slot:
+    return Slot(
+        id=occurrence.id,
+        title=occurrence.title,
+        level=occurrence.level,
+        start=start,
+        end=end,
+        items=tuple(_items(occurrence.items, end - start)),
+    )
+
+
+def _items(items: Iterable[Item], length: timedelta) -> Iterator[SlotItem]:
+    offset = timedelta()
+    for item in items:
+        if item.rendition is None or item.duration is None:
+            raise ValueError(f"the sound {item.sound} is not prepared and cannot be on a timeline")
+        if offset >= length:
+            return
+        yield SlotItem(rendition=item.rendition, offset=offset, duration=min(item.duration, length - offset))
+        offset += item.duration
