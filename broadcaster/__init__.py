@@ -1,0 +1,1 @@
+"""The application: the corridor from an announcement to the street, and the report that comes back."""
