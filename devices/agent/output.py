@@ -1,0 +1,109 @@
+"""The port behind which sound is made: what an output is told, what it tells, and which ones there are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from devices.agent.clock import Clock
+from schedules.timeline import Slot, SlotItem
+
+
+class OutputError(Exception):
+    """There is no such output here, or it failed. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cue:
+    """A slot that is to sound, with the files of its items that are at hand."""
+
+    slot: Slot
+    end: datetime
+    """Never later than ``slot.end``."""
+    files: Mapping[str, Path]
+    gain: float
+    """Factor to amplitude, 0 to 1."""
+
+    def spans(self) -> tuple[tuple[SlotItem, datetime, datetime], ...]:
+        """Return the items with the instants between which each is to sound."""
+        spans = ((item, self.slot.start + item.offset) for item in self.slot.items)
+        return tuple((item, begin, min(begin + item.duration, self.end)) for item, begin in spans if begin < self.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What of a cued slot has gone out so far."""
+
+    cue: Cue
+    began: datetime
+    """Instant of the first sample that went out."""
+    lasted: timedelta
+    """How long it sounded, gaps not counted."""
+
+
+class Output(Protocol):
+    """Makes cued slots sound at their instants.
+
+    The contract, the same for every output:
+
+    * A slot is heard from ``max(start, the moment it is cued and decoded)``, at the place in it that
+      belongs to that instant, until the cue's end; items whose file is not at hand are silent.
+    * ``play`` never waits and replaces what was cued: what is cued no more is faded out and closed; what
+      is cued again goes on untouched.
+    * ``heard`` answers for every slot of the cues that are played, once they have begun.
+    * Several slots may be cued at once; they do not overlap.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the output calls itself in statuses."""
+        ...
+
+    def play(self, cues: Sequence[Cue], now: datetime) -> None:
+        """From ``now`` on, make exactly these cues sound."""
+        ...
+
+    def heard(self, now: datetime) -> Mapping[str, Heard]:
+        """Return what has been heard by ``now`` of the cued slots, by slot id."""
+        ...
+
+    def broken(self) -> frozenset[str]:
+        """Return the digests of cued renditions that cannot be decoded."""
+        ...
+
+    async def run(self) -> None:
+        """Make sound until cancelled; may be called again after it failed.
+
+        Raises:
+            OutputError: the device is gone.
+        """
+        ...
+
+
+def open_output(spec: str, *, clock: Clock, changed: Callable[[], None]) -> Output:
+    """Return the output that ``spec`` names: ``device``, ``device:NAME``, ``wav:PATH`` or ``null``.
+
+    Args:
+        spec: as above.
+        clock: what the sound is laid on.
+        changed: called from any thread when a slot begins to be heard.
+
+    Raises:
+        OutputError: no such kind of output, or it needs something that is not installed.
+    """
+    kind, _, rest = spec.partition(":")
+    # Each import costs a box memory that another output does not need (numpy 13 MB, PortAudio 20 MB).
+    if kind == "null" and not rest:
+        from devices.agent.null import NullOutput  # noqa: PLC0415
+
+        return NullOutput()
+    if kind == "wav" and rest:
+        from devices.agent.wav import WavOutput  # noqa: PLC0415
+
+        return WavOutput(Path(rest), clock=clock, changed=changed)
+    if kind == "device":
+        from devices.agent.device import DeviceOutput  # noqa: PLC0415
+
+        return DeviceOutput(rest or None, clock=clock, changed=changed)
+    raise OutputError(f"{spec!r} is no output; choose device, device:NAME, wav:PATH or null.")

@@ -1,0 +1,94 @@
+"""What goes to the broker: the box's status, and its receipts until the server has stored them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from devices import envelope, messages, topics
+from devices.agent.clock import Bell, Clock, sleep
+from devices.agent.outbox import Outbox
+from devices.envelope import SigningKey
+from devices.link import Session
+from devices.messages import Receipts, Status
+from devices.trust import Pinned
+
+STATUS_S: Final = 30.0
+"""A status is sent when it has changed, and at least this often."""
+CALM_S: Final = 0.2
+"""Least time between two statuses, so that a busy box does not fill the line with them."""
+PATIENCE_FIRST_S: Final = 30.0
+PATIENCE_MOST_S: Final = 300.0
+"""How long an acknowledgement is waited for before receipts are sent again: at first, and at most."""
+
+
+class Reports:
+    """Sends over one session at a time; nothing of one session counts in the next."""
+
+    def __init__(
+        self, pinned: Pinned, key: SigningKey, *, outbox: Outbox, clock: Clock, describe: Callable[[], Status]
+    ) -> None:
+        self._pinned = pinned
+        self._key = key
+        self._outbox = outbox
+        self._clock = clock
+        self._describe = describe
+        self.status_bell = Bell()
+        """Rings when the status may have changed."""
+        self.receipts_bell = Bell()
+        """Rings when there are receipts, or an acknowledgement came."""
+
+    def ring(self) -> None:
+        """Something happened on the box."""
+        self.status_bell.ring()
+        self.receipts_bell.ring()
+
+    async def tell_status(self, session: Session) -> None:
+        """Publish the status now, on change and every ``STATUS_S``, until the line falls (``LinkDown``)."""
+        told: Status | None = None
+        told_at = 0.0
+        while True:
+            status = self._describe()
+            moment = self._clock.monotonic()
+            if told is None or moment - told_at >= STATUS_S or status != told.model_copy(update={"at": status.at}):
+                await self.publish(session, status)
+                told, told_at = status, moment
+                await sleep(self._clock, CALM_S)
+            await self.status_bell.wait(self._clock, told_at + STATUS_S - self._clock.monotonic())
+
+    async def publish(self, session: Session, status: Status) -> None:
+        """Publish one status, retained."""
+        await session.publish(topics.status(self._pinned.box), self.seal(status), retain=True)
+
+    def seal(self, status: Status) -> bytes:
+        """Return a status as it goes over the wire; also what the last will is made of."""
+        return envelope.seal(status.to_bytes(), messages.STATUS, self._key)
+
+    async def send_receipts(self, session: Session) -> None:
+        """Send receipts in order, and again while unacknowledged, until the line falls (``LinkDown``)."""
+        sent = 0
+        patience = PATIENCE_FIRST_S
+        again_at = self._clock.monotonic() + patience
+        while True:
+            moment = self._clock.monotonic()
+            if self._outbox.last > sent and self._outbox.waiting:
+                sent = await self._send(session, after=sent)
+                again_at = moment + patience
+                continue
+            if not self._outbox.waiting:
+                patience = PATIENCE_FIRST_S
+                again_at = moment + patience
+            elif moment >= again_at:
+                sent, patience = 0, min(patience * 2, PATIENCE_MOST_S)
+                continue
+            await self.receipts_bell.wait(self._clock, again_at - moment)
+
+    async def _send(self, session: Session, *, after: int) -> int:
+        """Send the next batch and return its last sequence."""
+        receipts = await self._outbox.batch(after)
+        if not receipts:  # acknowledged a moment ago
+            return self._outbox.last
+        document = Receipts(
+            box=self._pinned.box, cluster=self._pinned.cluster, oldest=self._outbox.oldest, receipts=receipts
+        )
+        sealed = envelope.seal(document.to_bytes(), messages.RECEIPTS, self._key)
+        await session.publish(topics.receipts(self._pinned.box), sealed)
+        return receipts[-1].sequence
