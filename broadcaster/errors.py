@@ -16,6 +16,7 @@ class Refusal(DomainError):
             "in_use",
             "time_in_past",
             "too_late",
+            "programme_too_long",
             "no_targets",
             "no_items",
             "bad_repeat",

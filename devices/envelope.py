@@ -25,7 +25,21 @@ _LONGEST_HEADER: Final = 512
 _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
 _REGISTRY.max_header_length = _LONGEST_HEADER
 _REGISTRY.max_payload_length = LONGEST_BYTES
-_PARTS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}")
+_PARTS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
+"""The last character of a signature carries two bits: with the other four at zero a signature has one spelling."""
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(y)
+    for y in (
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    )
+)
+"""Public keys, without the sign of x, under which one signature fits every message (libsodium refuses the same)."""
 
 
 class EnvelopeError(Exception):
@@ -55,6 +69,9 @@ class PublicKey:
             raise EnvelopeError("bad_key", "The key is not an Ed25519 public key in JWK form (RFC 8037).")
         try:
             key = OKPKey.import_key({**wanted, "x": jwk.get("x", "")})
+            point = key.public_key.public_bytes_raw()
+            if point[:-1] + bytes([point[-1] & 0x7F]) in _SMALL_ORDER:
+                raise ValueError("it is a point of small order")
             return cls(key.thumbprint(), key)
         except (JoseError, ValueError, TypeError) as error:
             raise EnvelopeError("bad_key", f"The Ed25519 public key cannot be read: {error}") from error
@@ -139,7 +156,7 @@ def signer(raw: bytes, typ: str) -> str:
     if len(head) > _LONGEST_HEADER:
         raise EnvelopeError("bad_header", "The header is longer than any of ours.")
     try:
-        header = json.loads(urlsafe_b64decode(head + b"=" * (-len(head) % 4)))
+        header = json.loads(urlsafe_b64decode(head + b"=" * (-len(head) % 4)), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise EnvelopeError("bad_header", "The header is not JSON.") from error
     strings = isinstance(header, dict) and all(isinstance(value, str) for value in header.values())
@@ -150,6 +167,14 @@ def signer(raw: bytes, typ: str) -> str:
             "wrong_type", f"A document of type {header['typ'][:40]!r} came where {typ!r} belongs."
         )
     return str(header["kid"])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that comes twice: no two readers may see different headers."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
 
 
 def unseal(raw: bytes, typ: str, key: PublicKey) -> bytes:

@@ -27,7 +27,7 @@ _TOPICS_AT_ONCE: Final = 200
 _HOUSEKEEPING_S: Final = 1.0
 
 
-class LinkDown(Exception):  # noqa: N818 - a state of the line that every user of it expects
+class LinkDown(Exception):
     """There is no line to the broker, or it fell."""
 
 
@@ -149,6 +149,7 @@ class _PahoSession:
     def close(self) -> None:
         with suppress(ValueError, OSError):
             self._client.disconnect()
+            self._client.loop_write()  # now: the socket closes before the loop comes round, and the will would speak
         self._fall("the session was closed")
 
     async def subscribe(self, *topics: str) -> None:
@@ -243,7 +244,8 @@ class _PahoSession:
         self._loop.remove_writer(sock)
 
     def _forget_socket(self) -> None:
-        sock = self._client.socket()
+        client, sock = self._client, self._client.socket()
+        client.on_socket_register_write = client.on_socket_unregister_write = client.on_socket_close = None
         if sock is not None:
             self._unwatch(sock)
             sock.close()

@@ -7,7 +7,7 @@ a new *major* format is refused. ``docs/protocol.md`` tells the same, one table 
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,17 @@ ACKNOWLEDGEMENT: Final = "loa-acknowledgement"
 MOST_SLOTS: Final = 4096
 MOST_RECEIPTS: Final = 100
 """Receipts in one message; a box with more sends several messages."""
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9000
+_MOST: Final = 2**53
+"""Largest whole number on the wire: the largest that every JSON reader takes exactly, and 64 bits hold."""
+
+
+def _in_utc(t: datetime) -> datetime:
+    # Around the ends of the calendar neither UTC nor the end of a slot can be told: nobody may send such an instant.
+    if not _FIRST_YEAR <= t.year <= _LAST_YEAR:
+        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return t.astimezone(UTC)
 
 
 def _write_instant(t: datetime) -> str:
@@ -38,7 +49,7 @@ def _write_instant(t: datetime) -> str:
 
 Instant = Annotated[
     AwareDatetime,
-    AfterValidator(lambda t: t.astimezone(UTC)),
+    AfterValidator(_in_utc),
     PlainSerializer(_write_instant, when_used="json"),
 ]
 Id = Annotated[str, StringConstraints(pattern=rf"^{ID_PATTERN}$")]
@@ -47,7 +58,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
-Version = Annotated[int, Field(ge=1, le=2**53)]
+Version = Annotated[int, Field(ge=1, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
 Level = Annotated[int, Field(ge=1, le=3)]
 """1 emergency, 2 priority, 3 routine, as the provincial interfaces code them."""
 
@@ -57,7 +69,7 @@ class Document(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
 
     def to_bytes(self) -> bytes:
         """Return the payload to sign: JSON without the fields that are unknown."""
@@ -76,8 +88,8 @@ class RenditionReference(Part):
     digest: Digest
     size_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)]
     duration: Seconds
-    url: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._-]{1,200}$")]
-    """A path on the server that the box enrolled with; never another host."""
+    url: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$", max_length=200)]
+    """A path on the server that the box enrolled with; never another host (``//host``), never upwards (``..``)."""
 
 
 class SlotItem(Part):
@@ -125,13 +137,13 @@ class Status(Document):
     online: bool
     playlist: Version | None = None
     """The version held: verified and on disk."""
-    renditions_missing: Annotated[int, Field(ge=0)] | None = None
+    renditions_missing: Count | None = None
     """Renditions of that playlist which are not yet on disk."""
     playing: Name | None = None
     """Id of the slot that sounds at ``at``."""
     volume: Annotated[int, Field(ge=0, le=100)] | None = None
-    receipts_waiting: Annotated[int, Field(ge=0)] | None = None
-    free_bytes: Annotated[int, Field(ge=0)] | None = None
+    receipts_waiting: Count | None = None
+    free_bytes: Count | None = None
     output: Name | None = None
     software: Name | None = None
 
@@ -157,7 +169,7 @@ class Receipt(Part):
     """One thing that a box did. ``id`` is made on the box, so the same receipt twice is one receipt."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    sequence: Annotated[int, Field(ge=1, le=2**53)]
+    sequence: Annotated[int, Field(ge=1, le=_MOST)]
     """Counts this box's receipts from 1 without gaps."""
     at: Instant
     outcome: Outcome
@@ -176,7 +188,7 @@ class Receipts(Document):
 
     box: Id
     cluster: Id
-    oldest: Annotated[int, Field(ge=1)]
+    oldest: Annotated[int, Field(ge=1, le=_MOST)]
     """Lowest sequence that the box still holds; nothing below it will ever come."""
     receipts: Annotated[tuple[Receipt, ...], Field(min_length=1, max_length=MOST_RECEIPTS)]
 
@@ -188,7 +200,7 @@ class Acknowledgement(Document):
     """
 
     box: Id
-    through: Annotated[int, Field(ge=0)]
+    through: Count
     """Every receipt with this sequence or a lower one is in the server's store."""
     at: Instant
 

@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -29,8 +29,11 @@ from devices.envelope import EnvelopeError, PublicKey
 Report = TypeVar("Report", messages.Status, messages.Receipts)
 Model = TypeVar("Model", bound=messages.Document)
 
+_ROUNDING_S: Final = 1e-6
+"""Seconds on the wire are binary fractions of what were microseconds."""
 
-class Refused(Exception):  # noqa: N818 - the answer has this name in receipts, too
+
+class Refused(Exception):
     """The bytes may not be acted on.
 
     Attributes:
@@ -73,14 +76,10 @@ def accept_playlist(raw: bytes, pinned: Pinned, *, held: Held | None, now: datet
         return held
     playlist = _read(raw, messages.PLAYLIST, messages.Playlist, pinned.playlist_keys)
     if playlist.cluster != pinned.cluster:
-        raise Refused(
-            "wrong_cluster", f"The playlist is for {playlist.cluster}, this box serves {pinned.cluster}."
-        )
+        raise Refused("wrong_cluster", f"The playlist is for {playlist.cluster}, this box serves {pinned.cluster}.")
     _check_slots(playlist)
     if held is not None and playlist.version < held.playlist.version:
-        raise Refused(
-            "rolled_back", f"Version {playlist.version} came after version {held.playlist.version}."
-        )
+        raise Refused("rolled_back", f"Version {playlist.version} came after version {held.playlist.version}.")
     if held is not None and playlist.version == held.playlist.version:
         raise Refused("version_reused", f"Another document came under the held version {playlist.version}.")
     if playlist.expires <= now:
@@ -117,23 +116,34 @@ def _read(raw: bytes, typ: str, model: type[Model], keys: Mapping[str, PublicKey
         key = keys.get(envelope.signer(raw, typ))
         if key is None:
             raise Refused("unknown_key", "The message is signed by a key that this end does not trust.")
-        return model.model_validate_json(envelope.unseal(raw, typ, key))
+        return model.model_validate_json(envelope.unseal(raw, typ, key), strict=True)
     except EnvelopeError as error:
         raise Refused(error.code, str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Refused(
-            "bad_format", f"The signed document is not of format 1: {where}: {first['msg']}"
-        ) from error
+        raise Refused("bad_format", f"The signed document is not of format 1: {where}: {first['msg']}") from error
 
 
 def _check_slots(playlist: messages.Playlist) -> None:
     known = {rendition.digest for rendition in playlist.renditions}
     end: datetime | None = None
+    names: set[str] = set()
     for slot in playlist.slots:
         if end is not None and slot.start < end:
             raise Refused("bad_slots", f"Slot {slot.id} begins before the one ahead of it ends.")
-        if any(item.rendition not in known for item in slot.items):
-            raise Refused("bad_slots", f"Slot {slot.id} needs a rendition that the playlist does not name.")
+        if slot.id in names:
+            raise Refused("bad_slots", f"Two slots are called {slot.id}; the ledger could not tell them apart.")
+        _check_items(slot, known)
+        names.add(slot.id)
         end = slot.start + timedelta(seconds=slot.duration)
+
+
+def _check_items(slot: messages.Slot, known: set[str]) -> None:
+    free = 0.0
+    for item in slot.items:
+        if item.rendition not in known:
+            raise Refused("bad_slots", f"Slot {slot.id} needs a rendition that the playlist does not name.")
+        if item.offset < free - _ROUNDING_S or item.offset + item.duration > slot.duration + _ROUNDING_S:
+            raise Refused("bad_slots", f"Slot {slot.id} has items that overlap, or lie outside it.")
+        free = item.offset + item.duration

@@ -10,6 +10,7 @@ the JSON that came, so that fields of a newer box are kept; what queries need st
 """
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,9 +78,13 @@ class SqliteJournal:
             )
         try:
             self._file = SqliteFile(path, schema=_SCHEMA, application_id=APPLICATION_ID, version=VERSION)
+            # Read at every turn of the publish loop and written by this process only, so kept in memory, too.
+            self._publications = self._read_publications()
+            self._statuses = self._read_statuses()
         except BaseException:
             self._only.close()
             raise
+        self._latest = threading.Lock()
 
     # Facts
 
@@ -203,6 +208,9 @@ class SqliteJournal:
 
     def publications(self) -> Mapping[str, Publication]:
         """Return the last publication of every cluster."""
+        return dict(self._publications)
+
+    def _read_publications(self) -> dict[str, Publication]:
         with self._file.reading() as run:
             rows = run("SELECT cluster, version, content, issued_at, envelope FROM publications").fetchall()
         return {
@@ -218,23 +226,29 @@ class SqliteJournal:
 
     def store_publications(self, publications: Iterable[Publication]) -> None:
         """Store them in one transaction, each in place of its cluster's former one."""
-        rows = [(p.cluster, p.version, p.content, _number(p.issued_at), p.envelope) for p in publications]
-        with self._file.writing() as run:
-            for row in rows:
-                run("INSERT OR REPLACE INTO publications VALUES (?, ?, ?, ?, ?)", row)
+        new = {each.cluster: each for each in publications}
+        rows = [(p.cluster, p.version, p.content, _number(p.issued_at), p.envelope) for p in new.values()]
+        with self._latest:
+            with self._file.writing() as run:
+                for row in rows:
+                    run("INSERT OR REPLACE INTO publications VALUES (?, ?, ?, ?, ?)", row)
+            self._publications = self._publications | new
 
     def store_status(self, status: Status, *, received_at: datetime) -> None:
         """Keep a box's newest status and when it came."""
-        with self._file.writing() as run:
-            run(
-                "INSERT INTO statuses VALUES (?, ?, ?) ON CONFLICT (box) DO UPDATE"
-                " SET received_at = excluded.received_at, status = excluded.status"
-                " WHERE excluded.received_at >= statuses.received_at",
-                (status.box, _number(received_at), _text(status)),
-            )
+        row = (status.box, _number(received_at), _text(status))
+        with self._latest:
+            if status.box in self._statuses and self._statuses[status.box][0] > received_at:
+                return
+            with self._file.writing() as run:
+                run("INSERT OR REPLACE INTO statuses VALUES (?, ?, ?)", row)
+            self._statuses = self._statuses | {status.box: (received_at, status)}
 
     def statuses(self) -> Mapping[str, tuple[datetime, Status]]:
         """Return the last status of each box and when it came."""
+        return dict(self._statuses)
+
+    def _read_statuses(self) -> dict[str, tuple[datetime, Status]]:
         with self._file.reading() as run:
             rows = run("SELECT box, received_at, status FROM statuses").fetchall()
         with self._understanding():

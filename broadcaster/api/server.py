@@ -1,0 +1,41 @@
+"""The API as one ASGI application."""
+
+from fastapi import FastAPI
+
+from broadcaster.api import (
+    announcements,
+    answers,
+    boxes,
+    clusters,
+    events,
+    health,
+    programmes,
+    receipts,
+    sessions,
+    sounds,
+    timeline,
+    zones,
+)
+from broadcaster.api.context import Context
+
+PREFIX = "/api/v1"
+_NOUNS = (sessions, zones, clusters, boxes, sounds, announcements, programmes, timeline, receipts, events)
+
+
+def create(context: Context) -> FastAPI:
+    """Return the API over a running application."""
+    app = FastAPI(
+        title="Loa",
+        description="Smart public-address broadcast scheduling for communes.",
+        version="1",
+        docs_url="/docs",
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = context
+    app.state.metrics = health.registry(context)
+    answers.install(app)
+    for noun in _NOUNS:
+        app.include_router(noun.router, prefix=PREFIX)
+    app.include_router(health.router)
+    return app

@@ -1,0 +1,174 @@
+"""The timeline: what sounds when and why; and what sounds now. The same functions that the boxes ask."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from broadcaster.api.context import Context, House, Now, SignedIn
+from broadcaster.api.instants import Instant
+from broadcaster.errors import Refusal
+from broadcaster.flow import plan
+from devices.registry import Health, health
+from schedules.arbitration import Outcome, Verdict
+from schedules.plan import Plan
+from schedules.timeline import Slot
+from schedules.zones import Targets
+
+router = APIRouter(tags=["timeline"])
+
+_DEFAULT = timedelta(days=1)
+
+
+class SlotView(BaseModel):
+    """What is heard in `[start, end)`."""
+
+    id: str
+    programme: str
+    title: str
+    level: int
+    start: datetime
+    end: datetime
+
+
+class VerdictView(BaseModel):
+    """What became of an occurrence that is not heard as it was meant to be."""
+
+    occurrence: str
+    title: str
+    wanted: datetime
+    outcome: str
+    start: datetime | None = None
+    end: datetime | None = None
+    reason: str | None = None
+    by: str | None = None
+
+
+class ClusterTimeline(BaseModel):
+    """One cluster's slots by start, and what did not come as meant."""
+
+    cluster: str
+    slots: list[SlotView]
+    changes: list[VerdictView]
+
+
+class TimelineView(BaseModel):
+    """The timelines of the clusters asked for."""
+
+    start: datetime
+    end: datetime
+    clusters: list[ClusterTimeline]
+
+
+class AiringView(BaseModel):
+    """What a cluster should be saying, and what its box says of itself. Absent is unknown."""
+
+    cluster: str
+    slot: SlotView | None = None
+    box: str | None = None
+    health: Health | None = None
+    playing: str | None = None
+    reported_at: datetime | None = None
+
+
+class NowView(BaseModel):
+    """What sounds at `at`."""
+
+    at: datetime
+    clusters: list[AiringView]
+
+
+def show_slot(slot: Slot) -> SlotView:
+    """Return a slot as the API tells it."""
+    return SlotView(
+        id=slot.id,
+        programme=slot.id.partition("@")[0],
+        title=slot.title,
+        level=int(slot.level),
+        start=slot.start,
+        end=slot.end,
+    )
+
+
+def asked_window(begin: datetime | None, end: datetime | None, now: datetime) -> plan.Window:
+    """Return the window that is asked for; a day from now where nothing is said.
+
+    Raises:
+        Refusal: ``bad_window``: it ends before it begins.
+    """
+    start = begin or now
+    window = plan.Window(start=start, end=end or start + _DEFAULT)
+    if window.end <= window.start:
+        raise Refusal("bad_window", "The time asked for ends before it begins; give a later 'to'.")
+    return window
+
+
+From = Annotated[Instant | None, Query(alias="from", description="RFC 3339; default: now.")]
+To = Annotated[Instant | None, Query(description="RFC 3339; default: a day after `from`.")]
+
+
+@router.get("/timeline", response_model_exclude_none=True)
+def timeline(
+    house: House,
+    _by: SignedIn,
+    now: Now,
+    zone: str | None = None,
+    cluster: str | None = None,
+    begin: From = None,
+    to: To = None,
+) -> TimelineView:
+    """Return what sounds when, for a zone with all below it, for one cluster, or for all."""
+    window = asked_window(begin, to, now)
+    found = plan.plans(house.store.definitions, house.settings, window, only=_chosen(house, zone, cluster))
+    return TimelineView(start=window.start, end=window.end, clusters=[_show(id, each) for id, each in found.items()])
+
+
+@router.get("/airing", response_model_exclude_none=True)
+def airing(house: House, _by: SignedIn, now: Now) -> NowView:
+    """Return what sounds now: by plan, and as the boxes report it."""
+    boxes = {box.cluster: box for box in house.store.definitions.boxes.all() if box.retired_at is None}
+    statuses = house.store.journal.statuses()
+    shown = []
+    for cluster, slot in plan.airing(house.store.definitions, house.settings, now).items():
+        box = boxes.get(cluster)
+        last = statuses.get(box.id) if box else None
+        shown.append(
+            AiringView(
+                cluster=cluster,
+                slot=show_slot(slot) if slot else None,
+                box=box.id if box else None,
+                health=health(last, now) if box else None,
+                playing=last[1].playing if last else None,
+                reported_at=last[1].at if last else None,
+            )
+        )
+    return NowView(at=now, clusters=shown)
+
+
+def _chosen(house: Context, zone: str | None, cluster: str | None) -> frozenset[str] | None:
+    if zone is None and cluster is None:
+        return None
+    targets = Targets(zones=(zone,) if zone else (), clusters=(cluster,) if cluster else ())
+    return plan.reached(targets, house.store.definitions)
+
+
+def _show(cluster: str, found: Plan) -> ClusterTimeline:
+    return ClusterTimeline(
+        cluster=cluster,
+        slots=[show_slot(slot) for slot in found.timeline.slots],
+        changes=[_show_verdict(each) for each in found.verdicts if each.outcome is not Outcome.KEPT],
+    )
+
+
+def _show_verdict(verdict: Verdict) -> VerdictView:
+    return VerdictView(
+        occurrence=verdict.occurrence.id,
+        title=verdict.occurrence.title,
+        wanted=verdict.occurrence.start,
+        outcome=verdict.outcome.value,
+        start=verdict.start,
+        end=verdict.end,
+        reason=verdict.reason.value if verdict.reason else None,
+        by=verdict.by,
+    )

@@ -1,0 +1,146 @@
+"""``loa``: the command line. Each command imports its own: a box needs no server package, and none starts slowly."""
+
+import asyncio
+import logging
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from devices.agent.cli import app as box
+
+if TYPE_CHECKING:
+    from broadcaster.config import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Smart public-address broadcast scheduling.",
+)
+official = typer.Typer(no_args_is_help=True, help="The people who may speak.")
+app.add_typer(box, name="box")
+app.add_typer(official, name="official")
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; default: config.toml here, if it is there.")
+]
+
+
+@app.command()
+def serve(config: ConfigFile = None) -> None:
+    """Run the server: API, scheduler, publisher and, unless told otherwise, the MQTT broker."""
+    settings = _settings(config)
+    _log_to_stderr(settings.log.level)
+    from broadcaster.app import serve as run
+    from broadcaster.errors import CannotStart
+    from broadcaster.store.port import StoreError
+
+    try:
+        asyncio.run(run(settings))
+    except (CannotStart, StoreError) as error:
+        _refuse(error)
+    except BaseExceptionGroup as group:
+        _refuse(_first(group))
+
+
+@app.command()
+def demo(config: ConfigFile = None) -> None:
+    """Run a demo commune: a server, three boxes as processes, and an announcement that is heard within a minute."""
+    settings = _settings(config)
+    from broadcaster.demo import DemoError
+    from broadcaster.demo import run as run_demo
+    from broadcaster.errors import CannotStart
+    from broadcaster.store.port import StoreError
+
+    try:
+        run_demo(settings, config)
+    except (CannotStart, StoreError, DemoError) as error:
+        _refuse(error)
+
+
+@app.command("config")
+def show_config(config: ConfigFile = None) -> None:
+    """Print every setting that is in force; exit with 2 and all mistakes if the configuration has any."""
+    for section, values in _settings(config).model_dump(mode="json").items():
+        print(f"[{section}]")
+        for key, value in values.items():
+            print(f"{key} = {value!r}" if isinstance(value, str) else f"{key} = {value}")
+
+
+@official.command("add")
+def add_official(
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
+    role: Annotated[str, typer.Option("--role", help="admin or official.")] = "official",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
+    ] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Add an official to the data directory; the server may be running or not."""
+    settings = _settings(config)
+    from broadcaster.flow import sign_in
+    from broadcaster.store.directory import usable
+    from broadcaster.store.port import StoreError
+    from broadcaster.store.records import Role
+    from broadcaster.store.tiny import TinyDefinitions
+    from schedules.errors import DomainError
+
+    if role not in list(Role):
+        _refuse(ValueError(f"there is no role {role!r}; take {' or '.join(Role)}"))
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    try:
+        with closing(TinyDefinitions(usable(settings.data.dir.absolute()))) as definitions:
+            sign_in.add_official(
+                name, role=Role(role), password=password, definitions=definitions, now=datetime.now(UTC)
+            )
+    except (DomainError, StoreError) as error:
+        _refuse(error)
+    print(f"official added name={name} role={role}")
+
+
+def _settings(path: Path | None) -> "Settings":
+    try:
+        from broadcaster.config import ConfigError, load
+    except ModuleNotFoundError as error:
+        _refuse(RuntimeError(f"the package {error.name} is missing; install the server: pip install 'loa[server]'"))
+    try:
+        return load(path)
+    except ConfigError as error:
+        _refuse(error)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("apscheduler", "uvicorn", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first cause in a group of errors, as deep as it lies."""
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+
+def _refuse(error: BaseException) -> NoReturn:
+    from broadcaster.errors import CannotStart
+
+    known = isinstance(error, ValueError | RuntimeError) or hasattr(error, "code") or isinstance(error, CannotStart)
+    if not known:
+        raise error
+    typer.echo(f"loa: {error}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
