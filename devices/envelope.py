@@ -149,9 +149,7 @@ def signer(raw: bytes, typ: str) -> str:
     if len(raw) > LONGEST_BYTES:
         raise EnvelopeError("too_long", f"A message has {len(raw)} bytes; at most {LONGEST_BYTES} are read.")
     if not _PARTS.fullmatch(raw):
-        raise EnvelopeError(
-            "malformed", "The message is not three base64url parts with an Ed25519 signature."
-        )
+        raise EnvelopeError("malformed", "The message is not three base64url parts with an Ed25519 signature.")
     head = raw[: raw.index(b".")]
     if len(head) > _LONGEST_HEADER:
         raise EnvelopeError("bad_header", "The header is longer than any of ours.")
@@ -163,9 +161,7 @@ def signer(raw: bytes, typ: str) -> str:
     if not strings or header.keys() != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM:
         raise EnvelopeError("bad_header", 'The header must be exactly "alg": "Ed25519", "typ" and "kid".')
     if header["typ"] != typ:
-        raise EnvelopeError(
-            "wrong_type", f"A document of type {header['typ'][:40]!r} came where {typ!r} belongs."
-        )
+        raise EnvelopeError("wrong_type", f"A document of type {header['typ'][:40]!r} came where {typ!r} belongs.")
     return str(header["kid"])
 
 

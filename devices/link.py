@@ -279,13 +279,9 @@ class _PahoSession:
         if self._inbox.qsize() >= MOST_WAITING:
             self._fall(f"{MOST_WAITING} messages wait unread")
             return
-        self._inbox.put_nowait(
-            Message(topic=message.topic, payload=bytes(message.payload), retained=message.retain)
-        )
+        self._inbox.put_nowait(Message(topic=message.topic, payload=bytes(message.payload), retained=message.retain))
 
-    def _published(
-        self, _client: Client, _user: Any, mid: int, _reason: ReasonCode, _more: Properties | None
-    ) -> None:
+    def _published(self, _client: Client, _user: Any, mid: int, _reason: ReasonCode, _more: Properties | None) -> None:
         self._answer(mid, None)
 
     def _subscribed(

@@ -81,6 +81,7 @@ class Reports:
                 sent, patience = 0, min(patience * 2, PATIENCE_MOST_S)
                 continue
             await self.receipts_bell.wait(self._clock, again_at - moment)
+            await sleep(self._clock, CALM_S)
 
     async def _send(self, session: Session, *, after: int) -> int:
         """Send the next batch and return its last sequence."""

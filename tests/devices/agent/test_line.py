@@ -119,7 +119,7 @@ NOISE = messages.RenditionReference(digest="a" * 64, size_bytes=1, duration=5.0,
 async def test_a_playlist_is_on_disk_before_it_counts_and_is_acknowledged(scene: Scene) -> None:
     raw = scene.send(one_slot())
     async with scene.running():
-        await until(lambda: scene.sent == [(1, Outcome.ACCEPTED, None)])
+        await until(lambda: bool(scene.clock.turn(0.05) or scene.sent == [(1, Outcome.ACCEPTED, None)]))
         assert scene.path.read_bytes() == raw
         assert scene.accepted == 1
         assert scene.shelf.agenda is not None
@@ -134,7 +134,7 @@ async def test_the_same_playlist_again_is_not_news(scene: Scene) -> None:
         scene.broker.publish(PLAYLIST, raw)
         scene.send(one_slot(version=2))
         await until(lambda: scene.accepted == 2)
-        await until(lambda: len(scene.sent) == 2)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.sent) == 2))
 
 
 def forged(site: Site, held: bytes) -> list[tuple[str, bytes]]:
@@ -163,7 +163,7 @@ async def test_what_is_refused_changes_nothing_and_is_reported_once(scene: Scene
         attacks = forged(site, held)
         for _, raw in attacks * 3:
             scene.broker.publish(PLAYLIST, raw, retain=True)
-        await until(lambda: len(scene.sent) == 1 + len(attacks))
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.sent) == 1 + len(attacks)))
         assert [code for _, outcome, code in scene.sent if outcome is Outcome.REFUSED] == [code for code, _ in attacks]
         assert scene.shelf.agenda is agenda
         assert scene.path.read_bytes() == held
@@ -190,7 +190,7 @@ async def test_the_held_playlist_survives_a_restart_even_expired(tmp_path: Path,
     async with again.running():
         assert again.shelf.held is not None
         again.send(playlist(version=6, expires=START + timedelta(days=60)))
-        await until(lambda: "rolled_back" in [code for _, _, code in again.sent])
+        await until(lambda: bool(again.clock.turn(0.05) or "rolled_back" in [code for _, _, code in again.sent]))
 
 
 @running
@@ -198,7 +198,7 @@ async def test_receipts_leave_only_when_the_server_has_them(scene: Scene, site: 
     async with scene.running():
         await scene.outbox.commit([Event(outcome=Outcome.STARTED, at=START, slot=str(n)) for n in range(150)])
         scene.reports.ring()
-        await until(lambda: len(scene.sent) == 150)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.sent) == 150))
         assert [len(batch.receipts) for batch in scene.batches] == [100, 50]
         assert scene.outbox.waiting == 150
         scene.broker.publish(ACKNOWLEDGEMENT, site.seal_acknowledgement(120), retain=True)
@@ -212,7 +212,7 @@ async def test_unacknowledged_receipts_are_sent_again_ever_more_patiently(scene:
         scene.reports.ring()
         patience = PATIENCE_FIRST_S
         for times in range(1, 8):
-            await until(lambda times=times: len(scene.sent) == times)  # type: ignore[misc]
+            await until(lambda times=times: bool(scene.clock.turn(0.05) or len(scene.sent) == times))  # type: ignore[misc]
             await scene_settles(scene)
             scene.clock.turn(patience - 1)
             await scene_settles(scene)
@@ -232,7 +232,7 @@ async def test_after_the_line_fell_receipts_are_sent_again_at_once(scene: Scene)
     async with scene.running():
         await scene.outbox.commit([Event(outcome=Outcome.STARTED, at=START, slot="one")])
         scene.reports.ring()
-        await until(lambda: len(scene.sent) == 1)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.sent) == 1))
         scene.broker.fall()
         scene.broker.up = True
         await until(lambda: bool(scene.clock.turn(0.1) or len(scene.sent) == 2))
