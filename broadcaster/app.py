@@ -5,11 +5,11 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 
@@ -30,6 +30,8 @@ from broadcaster.store.store import Store
 from broadcaster.store.tiny import TinyDefinitions
 from broadcaster.timers import Timers
 from broadcaster.wakeups import Wakeup, Wakeups
+from devices.agent.clock import SystemClock
+from devices.agent.loops import keep
 from devices.link import connect
 
 log = logging.getLogger(__name__)
@@ -141,10 +143,10 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
         )
         await stack.enter_async_context(timers.running())
         loops = {
-            "prepare": context.preparation.run(),
-            "plan": Planner(store=store, settings=settings, key=key, planned=progress.mark_planned).run(),
-            "publish": publisher.run(),
-            "report": timers.run(),
+            "prepare": context.preparation.run,
+            "plan": Planner(store=store, settings=settings, key=key, planned=progress.mark_planned).run,
+            "publish": publisher.run,
+            "report": timers.run,
         }
         await stack.enter_async_context(_tasks(loops))
         await stack.enter_async_context(_answering(context, listener))
@@ -153,9 +155,11 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
 
 
 @asynccontextmanager
-async def _tasks(loops: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+async def _tasks(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    """Run every loop; one that fails is begun again, and ends no other."""
+    clock = SystemClock()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop, name=name) for name, loop in loops.items()]
+        tasks = [group.create_task(keep(name, loop, clock), name=name) for name, loop in loops.items()]
         yield
         for task in reversed(tasks):
             task.cancel()

@@ -16,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -172,6 +173,8 @@ def load(path: Path | None = None) -> Settings:
         settings = Settings(_file=found)  # type: ignore[call-arg] # taken out by settings_customise_sources
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{found}: not TOML: {error}", *mistakes]) from error
+    except SettingsError as error:  # a whole section in one variable, and not in JSON: among the mistakes below
+        raise ConfigError(mistakes or [str(error)]) from error
     except ValidationError as error:
         raise ConfigError([*map(_sentence, error.errors(include_url=False)), *mistakes]) from error
     if mistakes:
@@ -180,14 +183,17 @@ def load(path: Path | None = None) -> Settings:
 
 
 def _unknown_variables() -> list[str]:
-    """Name the variables that look like settings but whose section does not exist."""
+    """Name the variables that look like settings but name no section, or no setting in it."""
     mistakes = []
     for name in sorted(os.environ):
         section, delimiter, key = name.removeprefix(PREFIX).lower().partition("__")
-        if name.startswith(PREFIX) and delimiter and section not in Settings.model_fields:
-            near = _near(section, list(Settings.model_fields))
-            hint = f"; did you mean {PREFIX}{near.upper()}__{key.upper()}?" if near else ""
-            mistakes.append(f"{name}: there is no section {section!r}{hint}")
+        if not name.startswith(PREFIX) or (delimiter and section in Settings.model_fields):
+            continue
+        if not delimiter:
+            section, _, key = section.partition("_")
+        near = _near(section, list(Settings.model_fields))
+        hint = f"; did you mean {PREFIX}{near.upper()}__{(key or 'key').upper()}?" if near else ""
+        mistakes.append(f"{name}: there is no {f'section {section!r}' if delimiter else 'such setting'}{hint}")
     return mistakes
 
 

@@ -21,6 +21,7 @@ from audio.rendering import Limits, Rendered, check_text, render_recording, rend
 from audio.speech import voice as find_voice
 from broadcaster.config import Sound as SoundSettings
 from broadcaster.flow.schedule import settle
+from broadcaster.store.port import StoreError
 from broadcaster.store.records import Official, Rendition, Sound, SoundState
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_S: Final = 30.0
 _STEP: Final = 0.01
 """Progress is told in steps of one percent."""
+_OURS: Final = frozenset({"sound_failed", "library_unwritable"})
+"""Refusals that are no fault of the sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def _queue(sound: Sound, *, by: Official, store: Store, now: datetime) -> Sound:
         known = sounds.find(sound.id)
         if known is None:
             known = sounds.add(sound)
-        elif known.refusal and known.refusal["code"] == "sound_failed":
+        elif known.refusal and known.refusal["code"] in _OURS:
             known = sounds.change(sound.id, lambda old: replace(old, state=SoundState.PREPARING, refusal=None))
         else:
             return known
@@ -135,6 +138,7 @@ class Preparation:
 
     async def run(self) -> None:
         """Prepare whatever waits, until cancelled; a sound in work then waits again."""
+        self._stopping = threading.Event()
         try:
             async with asyncio.TaskGroup() as group:
                 with self.store.wakeups.listen(Wakeup.PREPARE) as listener:
@@ -156,13 +160,22 @@ class Preparation:
 
     async def _prepare(self, sound: Sound) -> None:
         try:
-            await asyncio.to_thread(self._work, sound)
-        except Exception:
-            log.exception("sound failed sound=%s", sound.id)
-            await asyncio.to_thread(self._refuse, sound, SoundError("sound_failed", "", detail="internal"))
+            await asyncio.to_thread(self._work_or_refuse, sound)
+        except StoreError as error:  # it still waits, and is looked at again with the others: not at once
+            log.error("sound cannot be told of sound=%s: %s", sound.id, error)
+            return
         finally:
             self._progress.pop(sound.id, None)
-            self.store.wakeups.wake(Wakeup.PREPARE, Wakeup.NEWS)
+        self.store.wakeups.wake(Wakeup.PREPARE, Wakeup.NEWS)
+
+    def _work_or_refuse(self, sound: Sound) -> None:
+        try:
+            self._work(sound)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("sound failed sound=%s", sound.id)
+            self._refuse(sound, SoundError("sound_failed", "", detail="internal"))
 
     def _work(self, sound: Sound) -> None:
         try:

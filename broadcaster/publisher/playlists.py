@@ -164,14 +164,14 @@ class Planner:
         return count
 
     def _issued(self, now: datetime) -> Iterator[Publication]:
-        """Yield a publication for each cluster whose last one says something else than the plan."""
+        """Yield a publication for each cluster whose last one differs from the plan, or would be refused."""
         present = self.store.journal.publications()
         held = _held(self.store.journal.statuses().values())
         valid = timedelta(days=self.settings.plan.valid_days)
         for cluster, said in self._wanted(now):
-            last = present.get(cluster)
-            if last is None or last.content != digest(said):
-                yield issue(said, after=last, held=held.get(cluster, 0), valid=valid, key=self.key, now=now)
+            last, ahead = present.get(cluster), held.get(cluster, 0)
+            if last is None or last.content != digest(said) or ahead > last.version:
+                yield issue(said, after=last, held=ahead, valid=valid, key=self.key, now=now)
 
     def _wanted(self, now: datetime) -> Iterable[tuple[str, dict[str, Any]]]:
         definitions = self.store.definitions

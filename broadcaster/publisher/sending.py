@@ -53,4 +53,4 @@ def _is_due(
     if box is None or not box.online:
         return False
     pause: timedelta = min(_FIRST_PAUSE * (1 << min(last.times - 1, 16)), _LONGEST_PAUSE)
-    return now - last.at >= pause
+    return not timedelta() <= now - last.at < pause  # a clock that was set back must not silence it
