@@ -207,11 +207,11 @@ def _announce(commune: httpx.Client) -> None:
         }
         _ask(commune, "POST", "/programmes", bulletin)
     greeting = {"title": "Lời chào", "text": GREETING, "zones": ["tran-de"], "at": "now"}
-    asked = _ask(commune, "POST", "/announcements", greeting)["id"]
+    _ask(commune, "POST", "/announcements", greeting)
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
-        programme = _ask(commune, "GET", f"/programmes/{asked}")
-        if programme["state"] != "preparing":
+        programmes = _ask(commune, "GET", "/programmes?limit=1000")["items"]
+        if all(each["state"] != "preparing" for each in programmes):
             break
         time.sleep(0.2)
 

@@ -110,6 +110,8 @@ class Slot(Part):
     duration: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
     """The longest time it may sound; the box enforces it whatever the file holds."""
     items: Annotated[tuple[SlotItem, ...], Field(min_length=1, max_length=64)]
+    cut: Code | None = None
+    """Why it ends before its sounds do; absent where it does not."""
 
 
 class Playlist(Document):

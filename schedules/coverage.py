@@ -16,6 +16,7 @@ Every rendition begins with 300 ms of silence, so this much costs no word; it al
 seconds on the wire.
 """
 
+_ENDED: Final = frozenset({"finished", "interrupted"})
 _SOUNDED: Final = frozenset({"started", "finished", "interrupted"})
 
 
@@ -77,7 +78,8 @@ class Summary:
 def outcome_of(slot_duration: timedelta, plays: Iterable[Play]) -> Heard:
     """Return how much of a slot a cluster is known to have said.
 
-    * ``heard``: one piece that finished and lost no more than ``SLACK`` of the slot.
+    * ``heard``: one piece that ended and lost no more than ``SLACK`` of the slot; of a slot that was cut short,
+      that is all that was left to hear.
     * ``partly``: it sounded, but no such piece is proven. One that started and never ended is of these: its
       first sample went out, the rest is not known. It becomes ``heard`` when its end is reported.
     * ``missed``: it did not sound, and a box says so.
@@ -86,7 +88,7 @@ def outcome_of(slot_duration: timedelta, plays: Iterable[Play]) -> Heard:
     The order of receipts and receipts that come twice change nothing.
     """
     plays = tuple(plays)
-    if any(play.outcome == "finished" and _is_whole(play, slot_duration) for play in plays):
+    if any(play.outcome in _ENDED and _is_whole(play, slot_duration) for play in plays):
         return Heard.HEARD
     if any(play.outcome in _SOUNDED or play.heard > timedelta() for play in plays):
         return Heard.PARTLY

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from schedules.arbitration import Verdict
+from schedules.arbitration import Outcome, Reason, Verdict
 from schedules.instants import require_aware
 from schedules.levels import Level
-from schedules.programmes import Item, Occurrence
+from schedules.programmes import Item
 
 __all__ = [
     "Difference",
@@ -46,6 +46,8 @@ class Slot:
     end: datetime
     items: tuple[SlotItem, ...]
     """By offset, without gaps or overlaps."""
+    cut: str | None = None
+    """Why it ends before its sounds do: a ``Reason``; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def build(cluster: str, verdicts: Iterable[Verdict], start: datetime, end: datet
         raise ValueError(f"a timeline from {start} to {end} has no room")
     slots = sorted(
         (
-            _slot(verdict.occurrence, verdict.start, verdict.end)
+            _slot(verdict, verdict.start, verdict.end)
             for verdict in verdicts
             if verdict.start is not None and verdict.end is not None
             if verdict.start < end and verdict.end > start
@@ -167,7 +169,8 @@ def _start(slot: Slot) -> datetime:
     return slot.start
 
 
-def _slot(occurrence: Occurrence, start: datetime, end: datetime) -> Slot:
+def _slot(verdict: Verdict, start: datetime, end: datetime) -> Slot:
+    occurrence = verdict.occurrence
     return Slot(
         id=occurrence.id,
         title=occurrence.title,
@@ -175,7 +178,16 @@ def _slot(occurrence: Occurrence, start: datetime, end: datetime) -> Slot:
         start=start,
         end=end,
         items=tuple(_items(occurrence.items, end - start)),
+        cut=_cut(verdict, end - start),
     )
+
+
+def _cut(verdict: Verdict, length: timedelta) -> str | None:
+    occurrence = verdict.occurrence
+    if sum((item.duration for item in occurrence.items if item.duration), timedelta()) <= length:
+        return None
+    taken = verdict.outcome is Outcome.TRIMMED and verdict.reason is not None
+    return verdict.reason.value if taken and verdict.reason else Reason.WITHDRAWN.value
 
 
 def _items(items: Iterable[Item], length: timedelta) -> Iterator[SlotItem]:

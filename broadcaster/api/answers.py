@@ -82,7 +82,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "bad_request")
     fields: dict[str, Any] = {"count": 1, "errors": []} if code == "bad_request" else {}
     english = f"{error.detail}: {request.method} {request.url.path}; see /docs."
     return answer(request, code, fields, english, error.headers)

@@ -32,6 +32,8 @@ class Context:
     """What has to be true before the server is of use, by name."""
     dropped: Callable[[], Mapping[str, int]]
     """Messages from boxes that were dropped, by code."""
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    """Read once per request."""
     closing: bool = field(default=False)
     """Set when the server stops: endless answers end."""
 
@@ -40,8 +42,8 @@ def _context(request: Request) -> Context:
     return cast(Context, request.app.state.context)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _now(request: Request) -> datetime:
+    return _context(request).clock()
 
 
 House = Annotated[Context, Depends(_context)]

@@ -9,15 +9,16 @@ be repeated. A server killed between the write and keeping its answer forgets th
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from broadcaster.api.context import Context
 from broadcaster.errors import Refusal
-from broadcaster.store.port import Journal, RevisionConflict
+from broadcaster.flow.sign_in import official_of
+from broadcaster.store.port import RevisionConflict
 
 HEADER = "Idempotency-Key"
 _LONGEST = 200
@@ -36,6 +37,7 @@ class KeyedRoute(APIRoute):
             streamed = request.headers.get("content-type", "").startswith("multipart/")
             if key is None or request.method != "POST" or streamed:
                 return await handler(request)
+            await _require_session(request)
             scope = _digest(request.headers.get("authorization", ""), key[:_LONGEST])
             asked = _digest(request.url.path, (await request.body()).decode("utf-8", "replace"))
             async with _locks.setdefault(scope, asyncio.Lock()):
@@ -44,11 +46,19 @@ class KeyedRoute(APIRoute):
         return keyed
 
 
+async def _require_session(request: Request) -> None:
+    """Refuse a token that has expired: an answer that is kept is for whoever may still ask."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        house: Context = request.app.state.context
+        await asyncio.to_thread(official_of, token, store=house.store, now=house.clock())
+
+
 async def _once(
     request: Request, handler: Callable[[Request], Coroutine[Any, Any, Response]], scope: str, asked: str
 ) -> Response:
-    journal: Journal = request.app.state.context.store.journal
-    now = datetime.now(UTC)
+    house: Context = request.app.state.context
+    journal, now = house.store.journal, house.clock()
     try:
         known = await asyncio.to_thread(journal.answered, scope, request=asked, now=now)
     except RevisionConflict as error:

@@ -29,6 +29,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad_name": Problem(422, "Unusable name", "Tên không dùng được", "“{name}” không thể là tên đăng nhập; dùng 1 đến 32 ký tự a-z, 0-9, dấu chấm, gạch ngang, gạch dưới."),
     # What is asked for
     "bad_request": Problem(422, "Some fields are wrong", "Một số trường không đúng", "Yêu cầu có {count} trường không đúng; xem “errors” và sửa lại."),
+    "body_too_large": Problem(413, "The request is too large", "Yêu cầu quá lớn", "Yêu cầu quá lớn; hãy rút ngắn, hoặc gửi bản ghi qua /sounds."),
     "bad_upload": Problem(422, "The upload cannot be taken", "Không nhận được tệp tải lên", "Không nhận được tệp; hãy gửi multipart/form-data với một tệp trong trường “file”."),
     "bad_window": Problem(422, "The time asked for is empty", "Khoảng thời gian rỗng", "Khoảng thời gian kết thúc trước khi bắt đầu; hãy chọn “to” muộn hơn."),
     "window_too_long": Problem(422, "The time asked for is too long", "Khoảng thời gian quá dài", "Mỗi lần chỉ xem được nhiều nhất {days} ngày; hãy chọn khoảng ngắn hơn."),

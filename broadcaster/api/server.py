@@ -19,6 +19,8 @@ from broadcaster.api import (
 from broadcaster.api.context import Context
 
 PREFIX = "/api/v1"
+_LARGEST_BODY = 2_000_000
+"""Bytes of a request. The longest text in the most items fits; only an upload may be longer, by its own limit."""
 _NOUNS = (sessions, zones, clusters, boxes, sounds, announcements, programmes, timeline, receipts, events)
 
 
@@ -31,6 +33,7 @@ def create(context: Context) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         separate_input_output_schemas=False,
+        max_body_size=_LARGEST_BODY,
     )
     app.state.context = context
     app.state.metrics = health.registry(context)

@@ -19,6 +19,9 @@ from broadcaster.flow import prepare
 from broadcaster.store.records import Sound, SoundState
 from devices.messages import Digest
 
+_ANY_SIZE = 1 << 50
+"""Bytes: the library stops a recording that is larger than sound.largest_mb while it comes in."""
+
 router = APIRouter(route_class=KeyedRoute, tags=["sounds"])
 
 
@@ -100,6 +103,7 @@ def list_sounds(
 @router.post(
     "/sounds",
     status_code=202,
+    max_body_size=_ANY_SIZE,
     response_model_exclude_none=True,
     openapi_extra={
         "requestBody": {

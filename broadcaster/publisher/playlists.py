@@ -89,6 +89,7 @@ def _slot(slot: Slot) -> dict[str, Any]:
             }
             for item in slot.items
         ],
+        **({"cut": slot.cut} if slot.cut else {}),
     }
 
 

@@ -158,8 +158,9 @@ def _cut(
     """The slot may sound no more, before its end. One that never began leaves no trace: it may come back."""
     if heard is None and entry.state is State.CUED:
         return None, None
-    still_there = "superseded" if slot in agenda.slots else "withdrawn"
-    code = "expired" if agenda.expires <= now else still_there
+    planned = agenda.slots.get(slot)
+    asked = "withdrawn" if planned is None else planned.cut or "superseded"
+    code = "expired" if agenda.expires <= now else asked
     total = entry.heard_s + (_seconds(heard.lasted) if heard is not None else 0.0)
     event = Event(outcome=Outcome.INTERRUPTED, at=now, slot=slot, code=code, heard=total)
     return event, replace(entry, state=State.INTERRUPTED)
@@ -196,12 +197,12 @@ def _next_turn(agenda: Agenda, cues: tuple[Cue, ...], now: datetime) -> datetime
 
 
 def _why_not_whole(heard: Heard, files: Mapping[str, Path]) -> str | None:
-    """Return why a slot did not sound from where it began to its end, or None if it did."""
+    """Return why a slot did not sound from where it began to the end of its sounds, or None if it did."""
     cue = heard.cue
     if cue.end < cue.slot.end:
         return "expired"
     if heard.lasted + TOLERANCE >= _due(heard):
-        return None
+        return cue.slot.cut
     return "no_output" if _complete(cue.slot, files) else "no_rendition"
 
 

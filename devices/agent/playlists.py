@@ -54,6 +54,7 @@ def agenda_of(playlist: Playlist, *, since: datetime) -> Agenda:
                 )
                 for item in slot.items
             ),
+            cut=slot.cut,
         )
         for slot in playlist.slots
     )

@@ -84,7 +84,8 @@ class Browser:
             if message["type"] == "http.response.body":
                 stream.feed(message.get("body", b""), more=message.get("more_body", False))
 
-        task = asyncio.create_task(self._app(_scope("GET", path, None, headers, False), receive, send))  # type: ignore[arg-type]
+        scope = _scope("GET", path, None, headers, False)
+        task: asyncio.Task[None] = asyncio.create_task(self._app(scope, receive, send))  # type: ignore[arg-type]
         try:
             yield stream
         finally:
@@ -169,7 +170,7 @@ def _scope(
     told = {"host": "loa.test", **({"content-type": "application/json"} if is_json else {}), **headers}
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",

@@ -13,6 +13,8 @@ class FakeBroker:
     retained: dict[str, bytes] = field(default_factory=dict)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     up: bool = True
+    frozen: bool = False
+    """The lines stand, but nothing is answered."""
     dials: int = 0
     sessions: "list[FakeSession]" = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,8 +38,10 @@ class FakeBroker:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self.published.append((topic, payload))
-        if retain:
+        if retain and payload:
             self.retained[topic] = payload
+        elif retain:
+            self.retained.pop(topic, None)  # an empty payload clears the topic (MQTT-3.3.1-10)
         for session in self.sessions:
             if topic in session.topics:
                 session.inbox.put_nowait(Message(topic=topic, payload=payload, retained=False))
@@ -79,17 +83,22 @@ class FakeSession:
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self._stand()
+        if self._broker.frozen:
+            await self._fell.wait()
+            self._stand()
         self._broker.publish(topic, payload, retain=retain)
         await asyncio.sleep(0)
 
     async def messages(self) -> AsyncIterator[Message]:
         while (message := await self.inbox.get()) is not None:
             yield message
+        self.inbox.put_nowait(None)  # for whoever asks again
         raise LinkDown(self._down)
 
     def fall(self, reason: str) -> None:
         if self._down is None:
             self._down = reason
+            self._fell.set()
             self._broker.sessions.remove(self)
             self.inbox.put_nowait(None)
             if self._will is not None:

@@ -35,7 +35,7 @@ def play(outcome: str, offset: float = 0, heard: float = 0, reason: str | None =
         ([play("finished", offset=0.4, heard=299.6)], Heard.PARTLY),
         ([play("finished", offset=120, heard=180)], Heard.PARTLY),
         ([play("finished", heard=180)], Heard.PARTLY),
-        ([play("interrupted", heard=300)], Heard.PARTLY),
+        ([play("interrupted", heard=300, reason="withdrawn")], Heard.HEARD),
         ([play("started"), play("interrupted", heard=60, reason="power_cut")], Heard.PARTLY),
         ([play("missed", reason="no_sound")], Heard.MISSED),
         ([play("missed", heard=3)], Heard.PARTLY),

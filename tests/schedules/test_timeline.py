@@ -99,6 +99,17 @@ def test_naive_instants_are_our_mistake() -> None:
             ask()
 
 
+def test_a_slot_that_ends_before_its_sounds_says_why() -> None:
+    whole = occurrence("a", 0, 5)
+    assert timeline(whole).slots[0].cut is None
+    moved = timeline(whole, occurrence("b", 0, 5, approved_at=NOON - HOUR)).slots[1]
+    assert (moved.start, moved.cut) == (at(5), None)
+    withdrawn = replace(whole, duration=2 * MINUTE, ends_by=at(2))
+    assert timeline(withdrawn).slots[0].cut == "withdrawn"
+    urgent = occurrence("b", 2, 5, level=Level.PRIORITY, approved_at=at(1))
+    assert [slot.cut for slot in timeline(whole, urgent).slots] == ["air_taken", None]
+
+
 def test_what_cannot_be_a_timeline_is_our_mistake() -> None:
     with pytest.raises(ValueError, match="no room"):
         timeline(end=NOON)

@@ -1,8 +1,10 @@
 """What sounds and what is said of it, over whole nights of any playlist: no clock, no disk, no sound."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,6 +175,19 @@ def test_a_slot_that_yields_while_it_sounds_is_superseded() -> None:
     box.run(agenda(("routine", 10, 9), ("urgent", 20, 10), version=2), second(20), second(100))
     assert box.told("routine")[1:] == [(Outcome.INTERRUPTED, "superseded")]
     assert box.told("urgent") == [(Outcome.STARTED, None), (Outcome.FINISHED, None)]
+
+
+@pytest.mark.parametrize("late_s", [0.2, 5])
+@pytest.mark.parametrize("reason", ["withdrawn", "air_taken"])
+def test_a_slot_that_is_cut_where_it_sounds_is_interrupted_with_the_reason(reason: str, late_s: float) -> None:
+    box, whole = Box(), agenda(("one", 10, 60))
+    box.run(whole, START, second(20 + late_s))
+    short = agenda(("one", 10, 10), version=2)
+    (slot_,) = (replace(each, cut=reason) for each in short.timeline.slots)
+    cut = replace(short, timeline=replace(short.timeline, slots=(slot_,)), slots={"one": slot_})
+    box.run(cut, second(20 + late_s), second(100))
+    assert box.told("one")[1:] == [(Outcome.INTERRUPTED, reason)]
+    assert 10 <= (box.said("one", Outcome.INTERRUPTED).heard or 0) <= 10 + late_s
 
 
 def test_an_expired_playlist_falls_silent() -> None:

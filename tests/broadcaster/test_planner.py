@@ -1,0 +1,226 @@
+"""From plans to signed playlists: one version for one content, which a box takes."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from audio.library import Library
+from broadcaster.config import Settings
+from broadcaster.flow import arrange, schedule
+from broadcaster.publisher import playlists
+from broadcaster.publisher.playlists import Planner
+from broadcaster.store.records import Publication
+from broadcaster.store.store import Store
+from devices import messages, trust
+from devices.envelope import LONGEST_BYTES, SigningKey
+from devices.trust import Pinned
+from schedules.levels import Level
+from schedules.recurrence import Recurrence
+from schedules.timeline import Slot, SlotItem, Timeline
+from schedules.zones import Cluster, Targets
+from tests.broadcaster.commune import ADMIN, NOW, OFFICIAL, ready_sound, rendition, status
+
+MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def planner(store: Store, station: Settings, key: SigningKey) -> Planner:
+    return Planner(store=store, settings=station, key=key, planned=lambda: None)
+
+
+@pytest.fixture
+def announce(store: Store, library: Library, station: Settings) -> "Announce":
+    return Announce(store, library, station)
+
+
+class Announce:
+    """Submits a daily programme of a minute at six in the morning."""
+
+    def __init__(self, store: Store, library: Library, station: Settings) -> None:
+        self._store, self._library, self._station = store, library, station
+
+    def __call__(self, *zones: str, name: str = "bulletin", hour: int = 6) -> str:
+        sound = self._store.definitions.sounds.find(hashlib.sha256(name.encode()).hexdigest())
+        sound = sound or ready_sound(self._store, self._library, name)
+        draft = schedule.Draft(
+            title=name,
+            level=Level.ROUTINE,
+            sounds=(sound.id,),
+            targets=Targets(zones=zones),
+            recurrence=Recurrence(start=datetime(2026, 3, 3, hour, 0), rule="FREQ=DAILY"),
+        )
+        return schedule.submit(draft, zone=self._station.station.zone, by=OFFICIAL, store=self._store, now=NOW).id
+
+
+def opened(publication: Publication, key: SigningKey, now: datetime = NOW) -> messages.Playlist:
+    """Take a publication as a box does."""
+    pinned = Pinned(box="box-1", cluster=publication.cluster, playlist_keys={key.kid: key.public()})
+    return trust.accept_playlist(publication.envelope, pinned, held=None, now=now).playlist
+
+
+def turn(planner: Planner, now: datetime) -> list[Publication]:
+    """Let the planner look once; return what is new."""
+    journal = planner.store.journal
+    before = journal.publications()
+    count = planner.turn(now)
+    new = [each for cluster, each in journal.publications().items() if each != before.get(cluster)]
+    assert len(new) == count
+    return new
+
+
+def versions(found: list[Publication]) -> dict[str, int]:
+    return {each.cluster: each.version for each in found}
+
+
+def test_every_cluster_gets_a_playlist_that_its_box_takes(
+    planner: Planner, announce: Announce, key: SigningKey, store: Store
+) -> None:
+    programme = announce("nam-chanh")
+    found = {each.cluster: opened(each, key) for each in turn(planner, NOW)}
+    assert {cluster: len(each.slots) for cluster, each in found.items()} == {
+        "nam-chanh-1": 8,
+        "nam-chanh-2": 8,
+        "ngan-ro-1": 0,
+    }
+    said = found["nam-chanh-1"]
+    assert (said.version, said.issued, said.expires) == (1, NOW, NOW + timedelta(days=7))
+    assert (said.start, said.end) == (MIDNIGHT, MIDNIGHT + timedelta(days=8))
+    first = said.slots[0]
+    assert (first.id, first.start) == (f"{programme}@20260302T230000Z", NOW + timedelta(hours=1))
+    assert (first.duration, first.level, first.title) == (60.0, 3, "bulletin")
+    [sound] = store.definitions.sounds.all()
+    assert sound.rendition is not None
+    [reference] = said.renditions
+    assert (reference.digest, reference.size_bytes) == (sound.rendition.digest, sound.rendition.size_bytes)
+    assert reference.url == f"/api/v1/media/{sound.rendition.digest}"
+
+
+def test_what_says_the_same_is_not_published_again(planner: Planner, announce: Announce) -> None:
+    announce("nam-chanh")
+    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 1, "nam-chanh-2": 1, "ngan-ro-1": 1}
+    for later in (timedelta(0), timedelta(minutes=1), timedelta(hours=18, minutes=59)):
+        assert turn(planner, NOW + later) == []
+
+
+def test_a_change_is_published_where_it_is_heard(planner: Planner, announce: Announce, store: Store) -> None:
+    announce("nam-chanh")
+    turn(planner, NOW)
+    other = announce("dai-an-2", name="other")
+    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 2}
+    schedule.withdraw(other, by=OFFICIAL, store=store, now=NOW)
+    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 3}
+    arrange.change_cluster("nam-chanh-2", {"volume": 40}, revision=1, by=ADMIN, store=store, now=NOW)
+    assert versions(turn(planner, NOW)) == {"nam-chanh-2": 2}
+    store.definitions.clusters.change("ngan-ro-1", lambda old: replace(old, zone="nam-chanh"))
+    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 4}
+    assert versions(list(store.journal.publications().values())) == {
+        "nam-chanh-1": 1,
+        "nam-chanh-2": 2,
+        "ngan-ro-1": 4,
+    }
+
+
+def test_the_window_rolls_at_local_midnight(planner: Planner, announce: Announce, key: SigningKey) -> None:
+    announce("tran-de")
+    turn(planner, NOW)
+    midnight = MIDNIGHT + timedelta(days=1)
+    assert turn(planner, midnight - timedelta(microseconds=1)) == []
+    rolled = turn(planner, midnight)
+    assert versions(rolled) == {"nam-chanh-1": 2, "nam-chanh-2": 2, "ngan-ro-1": 2}
+    said = opened(rolled[0], key, midnight)
+    assert (said.start, len(said.slots)) == (midnight, 8)
+    assert said.expires == midnight + timedelta(days=7)
+
+
+def test_it_is_the_same_after_a_restart(
+    planner: Planner, announce: Announce, store: Store, station: Settings, key: SigningKey
+) -> None:
+    announce("tran-de")
+    turn(planner, NOW)
+    again = Planner(store=store, settings=station, key=key, planned=lambda: None)
+    assert turn(again, NOW + timedelta(seconds=5)) == []
+
+
+def test_a_box_that_holds_more_than_we_ever_published_is_overtaken(planner: Planner, store: Store) -> None:
+    """The store is an old copy: boxes would refuse every version up to theirs."""
+    turn(planner, NOW)
+    store.journal.store_status(status(playlist=9), received_at=NOW)
+    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 10}
+    assert turn(planner, NOW) == []
+
+
+def test_a_new_store_overtakes_at_its_first_playlist(planner: Planner, store: Store) -> None:
+    store.journal.store_status(status(playlist=9), received_at=NOW)
+    assert versions(turn(planner, NOW))["nam-chanh-1"] == 10
+
+
+@pytest.mark.parametrize("claim", [2**53, 2**53 - 1])
+def test_a_box_that_lies_about_its_version_does_not_end_publishing(planner: Planner, store: Store, claim: int) -> None:
+    turn(planner, NOW)
+    store.journal.store_status(status(playlist=claim), received_at=NOW)
+    assert turn(planner, NOW) == []
+    arrange.change_cluster("nam-chanh-1", {"volume": 40}, revision=1, by=ADMIN, store=store, now=NOW)
+    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 2}
+
+
+# A playlist that would be too long for a message
+
+
+def crowded(count: int, *, title: str, renditions: int = 1) -> tuple[Timeline, dict[str, object]]:
+    digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(renditions)]
+    slots = tuple(
+        Slot(
+            id=f"{number:012x}@20260302T220000Z",
+            title=title,
+            level=Level.ROUTINE,
+            start=NOW + timedelta(minutes=number),
+            end=NOW + timedelta(minutes=number, seconds=3),
+            items=(
+                SlotItem(rendition=digests[number % renditions], offset=timedelta(), duration=timedelta(seconds=3)),
+            ),
+        )
+        for number in range(count)
+    )
+    timeline = Timeline(cluster="c", start=MIDNIGHT, end=MIDNIGHT + timedelta(days=8), slots=slots)
+    return timeline, {digest: rendition(digest) for digest in digests}
+
+
+@pytest.mark.parametrize(
+    ("count", "title", "renditions"),
+    [
+        (5000, "x", 1),
+        (3000, "x" * 200, 1),
+        (3000, "Ấ" * 200, 1),
+        (3000, '"\\\x01' * 60, 1),
+        (4096, "x", 4096),
+        (10, "x", 10),
+        (0, "x", 1),
+    ],
+)
+def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, renditions: int, key: SigningKey) -> None:
+    timeline, held = crowded(count, title=title, renditions=renditions)
+    said = playlists.content(Cluster(id="c", name="c", zone="z"), timeline, held)  # type: ignore[arg-type]
+    publication = playlists.issue(said, after=None, held=0, valid=timedelta(days=7), key=key, now=NOW)
+    assert len(publication.envelope) <= LONGEST_BYTES
+    playlist = opened(publication, key)
+    kept = len(playlist.slots)
+    assert [slot.id for slot in playlist.slots] == [slot.id for slot in timeline.slots[:kept]]
+    if kept == count:
+        assert playlist.end == timeline.end
+    else:
+        assert playlist.end == timeline.slots[kept].start, "it ends where the first slot begins that did not fit"
+        assert len(publication.envelope) > LONGEST_BYTES * 0.7 or kept == messages.MOST_SLOTS, "and not much earlier"
+    assert {reference.digest for reference in playlist.renditions} == {
+        item.rendition for slot in playlist.slots for item in slot.items
+    }
+
+
+def test_the_digest_of_a_content_is_that_of_its_meaning() -> None:
+    timeline, held = crowded(3, title="x")
+    said = playlists.content(Cluster(id="c", name="c", zone="z"), timeline, held)  # type: ignore[arg-type]
+    assert playlists.digest(dict(reversed(said.items()))) == playlists.digest(said)
+    assert playlists.digest({**said, "volume": 81}) != playlists.digest(said)
+    assert json.loads(json.dumps(said)) == said
