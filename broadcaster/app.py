@@ -5,6 +5,7 @@ import errno
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from devices.link import connect
 log = logging.getLogger(__name__)
 
 _FAREWELL_S: Final = 3
+_SWITCH_S: Final = 0.0005
+"""How long a thread may keep the interpreter while another waits. With Python's 5 ms the event loop, which gives
+it away at every system call, crawls while a plan is signed: 140 ms to send 200 playlists became 60."""
 
 
 @contextmanager
@@ -104,6 +108,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         CannotStart, StoreError: it cannot run here as it is set up.
     """
+    sys.setswitchinterval(_SWITCH_S)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -97,26 +97,21 @@ class Publisher:
                     group.create_task(session.publish(topics.acknowledgement(box), envelope, retain=True))
 
     async def _send_publications(self, session: Session) -> None:
+        """Send what is due, and look again while the broker still answers for what was sent before."""
         sent: dict[str, Sent] = {}
-        with self.store.wakeups.listen(Wakeup.PUBLISH) as listener:
-            while True:
-                now = datetime.now(UTC)
-                publications = await asyncio.to_thread(self.store.journal.publications)
-                for publication in due(publications, await asyncio.to_thread(self._held), sent, now)[:_MOST_AT_ONCE]:
-                    before = sent.get(publication.cluster)
-                    again = before.times if before and before.version == publication.version else 0
-                    sent[publication.cluster] = Sent(version=publication.version, at=now, times=again + 1)
-                await self._publish(
-                    session, [publications[cluster] for cluster, last in sent.items() if last.at == now]
-                )
-                await listener.wait(_LOOK_AGAIN_S)
+        async with asyncio.TaskGroup() as under_way:
+            with self.store.wakeups.listen(Wakeup.PUBLISH) as listener:
+                while True:
+                    now = datetime.now(UTC)
+                    for publication in await asyncio.to_thread(self._due, sent, now):
+                        before = sent.get(publication.cluster)
+                        again = before.times if before and before.version == publication.version else 0
+                        sent[publication.cluster] = Sent(version=publication.version, at=now, times=again + 1)
+                        under_way.create_task(_send(session, publication))
+                    await listener.wait(_LOOK_AGAIN_S)
 
-    async def _publish(self, session: Session, publications: list[Publication]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for each in publications:
-                group.create_task(session.publish(topics.playlist(each.cluster), each.envelope, retain=True))
-        for each in publications:
-            log.info("playlist published cluster=%s version=%d", each.cluster, each.version)
+    def _due(self, sent: Mapping[str, Sent], now: datetime) -> list[Publication]:
+        return due(self.store.journal.publications(), self._held(), sent, now)
 
     def _held(self) -> Mapping[str, Held]:
         statuses = self.store.journal.statuses()
@@ -134,3 +129,8 @@ async def _receive(session: Session, arrived: "asyncio.Queue[Message]") -> None:
     """Pass messages on; a full queue holds the reader back, and the link has its own bound."""
     async for message in session.messages():
         await arrived.put(message)
+
+
+async def _send(session: Session, publication: Publication) -> None:
+    await session.publish(topics.playlist(publication.cluster), publication.envelope, retain=True)
+    log.info("playlist published cluster=%s version=%d", publication.cluster, publication.version)

@@ -7,10 +7,11 @@ from hashlib import sha256
 from typing import Final
 
 from devices import topics
-from devices.agent.clock import Clock
+from devices.agent.clock import Bell, Clock, sleep
 from devices.agent.ledger import Event
 from devices.agent.outbox import Outbox
 from devices.agent.playlists import Shelf
+from devices.agent.reports import CALM_S
 from devices.link import Message, Session
 from devices.messages import Outcome
 from devices.trust import Pinned, Refused, accept_acknowledgement
@@ -46,6 +47,8 @@ class Inbox:
         self._acknowledgement = topics.acknowledgement(pinned.box)
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._reported: deque[float] = deque()
+        self._untold: list[Event] = []
+        self._told_bell = Bell()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -63,6 +66,16 @@ class Inbox:
                 # Not acknowledged in any way: the server sees the old version in the status and sends again.
                 log.error("message not stored topic=%s error=%s", message.topic, error)
 
+    async def tell(self) -> None:
+        """Put what was accepted into the outbox, a moment later: playing and fetching come first. Until cancelled."""
+        while True:
+            if self._untold:
+                await sleep(self._clock, CALM_S)
+                events, self._untold = self._untold, []
+                await self._outbox.commit(events)
+                self._changed()
+            await self._told_bell.wait(self._clock, _HOUR_S)
+
     async def _take(self, message: Message) -> None:
         if message.topic == self._playlist:
             await self._take_playlist(message.payload)
@@ -77,8 +90,8 @@ class Inbox:
             return
         playlist = self._shelf.held.playlist
         self._accepted()
-        await self._outbox.commit([Event(outcome=Outcome.ACCEPTED, at=now, playlist=playlist.version)])
-        self._changed()
+        self._untold.append(Event(outcome=Outcome.ACCEPTED, at=now, playlist=playlist.version))
+        self._told_bell.ring()
         log.info("playlist accepted version=%d slots=%d", playlist.version, len(playlist.slots))
 
     async def _refuse(self, raw: bytes, refusal: Refused) -> None:

@@ -74,6 +74,7 @@ class Line:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._inbox.read(session), name="inbox")
+                    tasks.create_task(self._inbox.tell(), name="accepted")
                     tasks.create_task(self._reports.tell_status(session), name="status")
                     tasks.create_task(self._reports.send_receipts(session), name="receipts")
             except asyncio.CancelledError:

@@ -1,7 +1,6 @@
 """From plans to signed playlists: one version for one content, which a box takes."""
 
 import hashlib
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +9,8 @@ import pytest
 from audio.library import Library
 from broadcaster.config import Settings
 from broadcaster.flow import arrange, schedule
-from broadcaster.publisher import playlists
-from broadcaster.publisher.playlists import Planner
+from broadcaster.publisher.content import content_of
+from broadcaster.publisher.playlists import Planner, issue
 from broadcaster.store.records import Publication
 from broadcaster.store.store import Store
 from devices import messages, trust
@@ -20,7 +19,7 @@ from devices.trust import Pinned
 from schedules.levels import Level
 from schedules.recurrence import Recurrence
 from schedules.timeline import Slot, SlotItem, Timeline
-from schedules.zones import Cluster, Targets
+from schedules.zones import Targets
 from tests.broadcaster.commune import ADMIN, NOW, OFFICIAL, ready_sound, rendition, status
 
 MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -202,8 +201,8 @@ def crowded(count: int, *, title: str, renditions: int = 1) -> tuple[Timeline, d
 )
 def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, renditions: int, key: SigningKey) -> None:
     timeline, held = crowded(count, title=title, renditions=renditions)
-    said = playlists.content(Cluster(id="c", name="c", zone="z"), timeline, held)  # type: ignore[arg-type]
-    publication = playlists.issue(said, after=None, held=0, valid=timedelta(days=7), key=key, now=NOW)
+    said = content_of(timeline, 80, held)
+    publication = issue("c", said, after=None, held=0, valid=timedelta(days=7), key=key, now=NOW)
     assert len(publication.envelope) <= LONGEST_BYTES
     playlist = opened(publication, key)
     kept = len(playlist.slots)
@@ -220,7 +219,7 @@ def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, rendit
 
 def test_the_digest_of_a_content_is_that_of_its_meaning() -> None:
     timeline, held = crowded(3, title="x")
-    said = playlists.content(Cluster(id="c", name="c", zone="z"), timeline, held)  # type: ignore[arg-type]
-    assert playlists.digest(dict(reversed(said.items()))) == playlists.digest(said)
-    assert playlists.digest({**said, "volume": 81}) != playlists.digest(said)
-    assert json.loads(json.dumps(said)) == said
+    said = content_of(timeline, 80, held)
+    assert content_of(replace(timeline, cluster="other"), 80, held).digest == said.digest
+    assert content_of(timeline, 81, held).digest != said.digest
+    assert content_of(replace(timeline, slots=timeline.slots[1:]), 80, held).digest != said.digest
