@@ -1,9 +1,9 @@
-# make run | test | check | bench | soak | setup
+# make run | test | check | bench | setup
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup dev run test check bench soak clean
+.PHONY: setup dev run test check bench clean
 
 setup: $(VENV)/.installed
 
@@ -33,9 +33,6 @@ check: dev
 
 bench: dev
 	$(BIN)/python -m benchmarks $(ONLY)
-
-soak: dev
-	$(BIN)/pytest tests -m soak --timeout 3600
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

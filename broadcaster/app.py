@@ -32,7 +32,7 @@ from broadcaster.store.tiny import TinyDefinitions
 from broadcaster.timers import Timers
 from broadcaster.wakeups import Wakeup, Wakeups
 from devices.agent.clock import SystemClock
-from devices.agent.loops import keep
+from devices.agent.loops import end, keep
 from devices.link import connect
 
 log = logging.getLogger(__name__)
@@ -165,9 +165,10 @@ async def _tasks(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIte
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(keep(name, loop, clock), name=name) for name, loop in loops.items()]
-        yield
-        for task in reversed(tasks):
-            task.cancel()
+        try:
+            yield
+        finally:
+            await end(tasks)
 
 
 @asynccontextmanager

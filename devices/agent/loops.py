@@ -1,8 +1,9 @@
 """How a loop is kept running for ever, whatever happens inside it."""
 
+import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from devices.agent.clock import Clock, sleep
@@ -11,6 +12,7 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 30.0
+AGAIN_S: Final = 1.0
 
 
 def backoff(failures: int, *, first_s: float, most_s: float) -> float:
@@ -19,6 +21,19 @@ def backoff(failures: int, *, first_s: float, most_s: float) -> float:
     The spread keeps thousands of boxes from coming back at once after an outage.
     """
     return min(first_s * 2.0 ** min(failures, 30), most_s) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
+    """Cancel ``tasks``, and again what goes on, until all have ended.
+
+    Once is not enough: before Python 3.13 a ``TaskGroup`` that is cancelled while a child of it fails (a stop that
+    meets a falling line) raises the child's error and forgets the cancellation.
+    """
+    going = set(tasks)
+    while going:
+        for task in going:
+            task.cancel()
+        _, going = await asyncio.wait(going, timeout=AGAIN_S)
 
 
 async def keep(name: str, loop: Callable[[], Awaitable[None]], clock: Clock) -> None:

@@ -15,7 +15,7 @@ from devices.agent.config import BoxConfig, BoxError, Layout, load, software
 from devices.agent.inbox import Inbox
 from devices.agent.ledger import Event
 from devices.agent.line import Line
-from devices.agent.loops import keep
+from devices.agent.loops import end, keep
 from devices.agent.outbox import Outbox
 from devices.agent.output import Output, open_output
 from devices.agent.player import Player
@@ -118,8 +118,7 @@ class Box:
                     )
                 ]
                 await stop.wait()
-                for loop in loops:
-                    loop.cancel()
+                await end(loops)
             output.cancel()
         log.info("box down box=%s", self._config.pinned.box)
 
