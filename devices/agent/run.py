@@ -17,7 +17,8 @@ from devices.agent.ledger import Event
 from devices.agent.line import Line
 from devices.agent.loops import end, keep
 from devices.agent.outbox import Outbox
-from devices.agent.output import Output, open_output
+from devices.agent.output import Output
+from devices.agent.outputs import open_output
 from devices.agent.player import Player
 from devices.agent.playlists import Shelf
 from devices.agent.reports import Reports

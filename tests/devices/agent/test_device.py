@@ -5,7 +5,8 @@ import pytest
 from devices.agent.clock import SystemClock
 from devices.agent.device import APART_NS, AT_ONCE_NS, Grid, device_available
 from devices.agent.mixer import instant_of
-from devices.agent.output import OutputError, open_output
+from devices.agent.output import OutputError
+from devices.agent.outputs import open_output
 from tests.fakes.clock import HandClock
 
 MS = 1_000_000

@@ -17,7 +17,8 @@ import soundfile
 from devices.agent.clock import SystemClock
 from devices.agent.mixer import Mixer
 from devices.agent.null import NullOutput
-from devices.agent.output import Cue, Output, OutputError, open_output
+from devices.agent.output import Cue, Output, OutputError
+from devices.agent.outputs import open_output
 from devices.agent.wav import WavOutput
 from devices.agent.wavefile import LONGEST, WaveFile, read_epoch
 from schedules.levels import Level
