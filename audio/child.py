@@ -2,8 +2,8 @@
 
 Limits are set from outside with ``prlimit(2)`` just after the start: code between fork and exec is not safe in a
 process with threads, and a wrapper program costs its own start. The child leads a process group of its own, so a
-Ctrl-C meant for the server does not cut a rendition short. If the server itself is killed, the child ends at its
-next write to a pipe that nobody reads.
+Ctrl-C meant for the server does not cut a rendition short. If the server itself is killed, a child that writes to us
+ends with the next write to the closed pipe, any other when its work or its processor time is done.
 """
 
 import os
