@@ -33,10 +33,11 @@ class SessionView(BaseModel):
 
 
 class Me(BaseModel):
-    """The official who asks."""
+    """The official who asks, and at which station."""
 
     name: str
     role: Role
+    station: str
 
 
 @router.post("/sessions", status_code=201)
@@ -51,6 +52,6 @@ def open_session(asked: Credentials, house: House, now: Now, response: Response)
 
 
 @router.get("/me")
-def me(by: SignedIn) -> Me:
+def me(house: House, by: SignedIn) -> Me:
     """Return who is signed in."""
-    return Me(name=by.id, role=by.role)
+    return Me(name=by.id, role=by.role, station=house.settings.station.name)

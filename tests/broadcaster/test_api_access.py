@@ -25,7 +25,7 @@ def test_who_signs_in_gets_a_token_that_opens_their_session(commune: Commune, ho
     ticket = commune.post("/sessions", {"name": hoa, "password": PASSWORD}, token=None)
     assert (ticket["name"], ticket["role"]) == (hoa, "official")
     assert ticket["expires_at"] == (NOW + timedelta(hours=12)).isoformat().replace("+00:00", "Z")
-    assert commune.get("/me", token=ticket["token"]) == {"name": hoa, "role": "official"}
+    assert commune.get("/me", token=ticket["token"]) == {"name": hoa, "role": "official", "station": "Đài truyền thanh"}
 
 
 def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(commune: Commune, hoa: str) -> None:
