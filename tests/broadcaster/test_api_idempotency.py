@@ -65,6 +65,6 @@ def test_a_refused_request_is_tried_again(commune: Commune, wish: dict[str, Any]
 
 
 def test_a_key_counts_for_writes_only(commune: Commune) -> None:
-    assert commune.ask("GET", "/me", headers=KEY).json() ["name"] == ADMIN.id
+    assert commune.ask("GET", "/me", headers=KEY).json()["name"] == ADMIN.id
     zone = commune.ask("PATCH", "/zones/nam-chanh", json={"revision": 1, "name": "A"}, headers=KEY)
     assert zone.json()["revision"] == 2
