@@ -20,6 +20,7 @@ from broadcaster.api.server import create
 from broadcaster.broker import serving
 from broadcaster.config import Http, Settings
 from broadcaster.errors import CannotStart
+from broadcaster.flow.plan import Board
 from broadcaster.flow.prepare import Preparation
 from broadcaster.publisher.intake import Intake
 from broadcaster.publisher.keys import playlist_key
@@ -136,10 +137,12 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
         progress = _Progress()
         intake = Intake(store=store)
         publisher = Publisher(store=store, intake=intake, key=key, address=address, connect=connect)
-        timers = Timers(settings, store)
+        board = Board(store.definitions, settings)
+        timers = Timers(settings, store, board)
         context = Context(
             settings=settings,
             store=store,
+            board=board,
             library=library,
             preparation=Preparation(store=store, library=library, settings=settings.sound, zone=settings.station.zone),
             playlist_keys=(key.public(),),
@@ -149,7 +152,7 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
         await stack.enter_async_context(timers.running())
         loops = {
             "prepare": context.preparation.run,
-            "plan": Planner(store=store, settings=settings, key=key, planned=progress.mark_planned).run,
+            "plan": Planner(store=store, board=board, settings=settings, key=key, planned=progress.mark_planned).run,
             "publish": publisher.run,
             "report": timers.run,
         }

@@ -6,12 +6,21 @@ repository lists the same defaults with a reason each; a test keeps the two equa
 
 import os
 import tomllib
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +28,8 @@ from pydantic_settings import (
     SettingsError,
     TomlConfigSettingsSource,
 )
+
+from schedules.levels import Policy, Side
 
 PREFIX = "LOA_"
 
@@ -41,7 +52,14 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("a tier is named twice; name each once, the strongest first")
+    return names
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+Tier = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 class Section(BaseModel):
@@ -55,6 +73,7 @@ class Station(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=100)] = "Đài truyền thanh"
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Ho_Chi_Minh"
+    tier: Tier = "commune"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -85,11 +104,18 @@ class Broker(Section):
 
 
 class Plan(Section):
-    """How far ahead and how freely occurrences are laid on timelines."""
+    """How far ahead and how freely occurrences are laid on timelines, and who goes first."""
 
     horizon_days: Annotated[int, Field(ge=1, le=31)] = 7
     most_move_minutes: Annotated[int, Field(ge=0, le=240)] = 15
     valid_days: Annotated[int, Field(ge=1, le=31)] = 7
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1, max_length=20), AfterValidator(_each_once)] = (
+        "central",
+        "province",
+        "commune",
+    )
+    undecided: Literal["ours", "above"] = "ours"
+    decide_minutes: Annotated[int, Field(ge=0, le=1440)] = 60
 
 
 class Sound(Section):
@@ -144,6 +170,26 @@ class Settings(BaseSettings):
     enrolment: Enrolment = Enrolment()
     report: Report = Report()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _own_tier_is_one(self) -> Self:
+        if self.station.tier not in self.plan.tiers:
+            known = ", ".join(self.plan.tiers)
+            raise ValueError(
+                f"station.tier: {self.station.tier!r} is none of plan.tiers ({known}); take one of these or add it"
+            )
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """Who goes first, in the words of the core."""
+        return Policy(
+            tiers=self.plan.tiers,
+            own=self.station.tier,
+            undecided=Side(self.plan.undecided),
+            decide_before=timedelta(minutes=self.plan.decide_minutes),
+            most_move=timedelta(minutes=self.plan.most_move_minutes),
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -200,6 +246,8 @@ def _unknown_variables() -> list[str]:
 def _sentence(error: Any) -> str:
     where = [str(part) for part in error["loc"]]
     name = ".".join(where)
+    if not where:  # about several settings together: the sentence names them
+        return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         near = _near(where[-1], _siblings(where[:-1]))
         return f"{name}: there is no such setting" + (f"; did you mean {near}?" if near else "")

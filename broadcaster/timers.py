@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from broadcaster.config import Settings
+from broadcaster.flow.plan import Board
 from broadcaster.flow.report import SlotReport, close, next_close
 from broadcaster.flow.sign_in import audit_officials
 from broadcaster.store.store import Store
@@ -31,9 +32,10 @@ _LOOK_AGAIN_S: Final = 60.0
 class Timers:
     """Rolls the horizon at local midnight and closes occurrences after they end."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, store: Store, board: Board) -> None:
+        self._grace = timedelta(seconds=settings.report.grace_s)
         self._store = store
+        self._board = board
         self._scheduler = AsyncIOScheduler(timezone=settings.station.zone, job_defaults={"misfire_grace_time": None})
 
     @asynccontextmanager
@@ -64,8 +66,8 @@ class Timers:
 
     def _turn(self, now: datetime) -> tuple[list[SlotReport], datetime | None]:
         audit_officials(store=self._store, now=now)
-        closed = close(settings=self._settings, store=self._store, now=now)
-        return closed, next_close(settings=self._settings, store=self._store, now=now)
+        closed = close(grace=self._grace, board=self._board, store=self._store, now=now)
+        return closed, next_close(grace=self._grace, board=self._board, now=now)
 
     def _set(self, at: datetime | None) -> None:
         if at is None:

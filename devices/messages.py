@@ -5,21 +5,27 @@ A field that is unknown is absent, never invented. Fields that a newer peer adds
 a new *major* format is refused. ``docs/protocol.md`` tells the same, one table a document.
 """
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from devices.topics import ID_PATTERN
+from devices.values import (
+    MOST,
+    Code,
+    Count,
+    Digest,
+    Id,
+    Instant,
+    Level,
+    Limit,
+    Name,
+    Percent,
+    Seconds,
+    TimeOfDay,
+    Version,
+    ZoneName,
+)
 
 FORMAT: Final = 1
 PLAYLIST: Final = "loa-playlist"
@@ -28,40 +34,11 @@ RECEIPTS: Final = "loa-receipts"
 ACKNOWLEDGEMENT: Final = "loa-acknowledgement"
 
 MOST_SLOTS: Final = 4096
+MOST_HOURS: Final = 64
+"""Stretches of a day in one list of the rules."""
+MOST_HOLDS: Final = 256
 MOST_RECEIPTS: Final = 100
 """Receipts in one message; a box with more sends several messages."""
-_FIRST_YEAR: Final = 1970
-_LAST_YEAR: Final = 9000
-_MOST: Final = 2**53
-"""Largest whole number on the wire: the largest that every JSON reader takes exactly, and 64 bits hold."""
-
-
-def _in_utc(t: datetime) -> datetime:
-    # Around the ends of the calendar neither UTC nor the end of a slot can be told: nobody may send such an instant.
-    if not _FIRST_YEAR <= t.year <= _LAST_YEAR:
-        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return t.astimezone(UTC)
-
-
-def _write_instant(t: datetime) -> str:
-    return t.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-Instant = Annotated[
-    AwareDatetime,
-    AfterValidator(_in_utc),
-    PlainSerializer(_write_instant, when_used="json"),
-]
-Id = Annotated[str, StringConstraints(pattern=rf"^{ID_PATTERN}$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 of the bytes, in lower-case hexadecimal."""
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
-Version = Annotated[int, Field(ge=1, le=_MOST)]
-Count = Annotated[int, Field(ge=0, le=_MOST)]
-Level = Annotated[int, Field(ge=1, le=3)]
-"""1 emergency, 2 priority, 3 routine, as the provincial interfaces code them."""
 
 
 class Document(BaseModel):
@@ -114,20 +91,74 @@ class Slot(Part):
     """Why it ends before its sounds do; absent where it does not."""
 
 
-class Playlist(Document):
-    """What one cluster says from ``start`` to ``end``: server → boxes, retained, signed."""
+class Hours(Part):
+    """A stretch of every local day, half-open; over midnight where ``end`` is not after ``start``."""
+
+    start: TimeOfDay
+    end: TimeOfDay
+
+
+class Loudest(Hours):
+    """The highest volume in some hours."""
+
+    volume: Percent
+
+
+class Hold(Part):
+    """The cluster is silent in ``[start, end)``."""
+
+    kind: Code
+    """``exam``, ``funeral``, ``hospital`` or ``other``; who placed it and why is nobody's affair on the wire."""
+    start: Instant
+    end: Instant
+
+
+class Rules(Part):
+    """What the box keeps by itself, whatever the slots say; emergencies pass. What is absent binds nobody."""
+
+    time_zone: ZoneName
+    """Where the clocks of hours, weekdays and days are set."""
+    quiet: Annotated[tuple[Hours, ...], Field(max_length=MOST_HOURS)] = ()
+    """No slot may touch them."""
+    weekdays: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(max_length=7)] | None = None
+    """Days of ISO 8601, Monday is 1, on which it may speak."""
+    longest_session: Limit | None = None
+    most_a_day: Limit | None = None
+    sessions_a_day: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    gap: Limit | None = None
+    """Shortest pause between two sessions."""
+    loudest: Annotated[tuple[Loudest, ...], Field(max_length=MOST_HOURS)] = ()
+    holds: Annotated[tuple[Hold, ...], Field(max_length=MOST_HOLDS)] = ()
+
+
+class PlaylistContent(Part):
+    """What is said from ``start`` to ``end``; clusters may share it."""
+
+    start: Instant
+    end: Instant
+    volume: Percent
+    renditions: Annotated[tuple[RenditionReference, ...], Field(max_length=MOST_SLOTS)]
+    slots: Annotated[tuple[Slot, ...], Field(max_length=MOST_SLOTS)]
+    """By start, never overlapping."""
+    rules: Rules | None = None
+    """Absent: none."""
+
+
+class PlaylistHead(Document):
+    """Whose playlist it is, and how long it may be played."""
 
     cluster: Id
     version: Version
     issued: Instant
     expires: Instant
-    start: Instant
-    end: Instant
-    volume: Annotated[int, Field(ge=0, le=100)]
-    """Percent of full amplitude."""
-    renditions: Annotated[tuple[RenditionReference, ...], Field(max_length=MOST_SLOTS)]
-    slots: Annotated[tuple[Slot, ...], Field(max_length=MOST_SLOTS)]
-    """By start, never overlapping."""
+
+    def before(self, content: bytes) -> bytes:
+        """Return the payload of the playlist with this head; ``content`` is the JSON of a ``PlaylistContent``."""
+        return self.to_bytes()[:-1] + b"," + content[1:]
+
+
+class Playlist(PlaylistHead, PlaylistContent):
+    """What one cluster says: server → boxes, retained, signed."""
 
 
 class Status(Document):
@@ -143,7 +174,9 @@ class Status(Document):
     """Renditions of that playlist which are not yet on disk."""
     playing: Name | None = None
     """Id of the slot that sounds at ``at``."""
-    volume: Annotated[int, Field(ge=0, le=100)] | None = None
+    volume: Percent | None = None
+    slots_refused: Count | None = None
+    """Slots of that playlist which may not sound by its own rules."""
     receipts_waiting: Count | None = None
     free_bytes: Count | None = None
     output: Name | None = None
@@ -156,7 +189,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     """A playlist was verified and stored."""
     REFUSED = "refused"
-    """A message or a sound was refused; ``code`` says why."""
+    """A message or a sound was refused, or a slot by the local rules; ``code`` says why."""
     STARTED = "started"
     """A slot's first sample went to the output ``offset`` seconds into the slot."""
     FINISHED = "finished"
@@ -171,7 +204,7 @@ class Receipt(Part):
     """One thing that a box did. ``id`` is made on the box, so the same receipt twice is one receipt."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    sequence: Annotated[int, Field(ge=1, le=_MOST)]
+    sequence: Annotated[int, Field(ge=1, le=MOST)]
     """Counts this box's receipts from 1 without gaps."""
     at: Instant
     outcome: Outcome
@@ -190,7 +223,7 @@ class Receipts(Document):
 
     box: Id
     cluster: Id
-    oldest: Annotated[int, Field(ge=1, le=_MOST)]
+    oldest: Annotated[int, Field(ge=1, le=MOST)]
     """Lowest sequence that the box still holds; nothing below it will ever come."""
     receipts: Annotated[tuple[Receipt, ...], Field(min_length=1, max_length=MOST_RECEIPTS)]
 

@@ -17,6 +17,7 @@ seconds on the wire.
 """
 
 _ENDED: Final = frozenset({"finished", "interrupted"})
+_SILENT: Final = frozenset({"missed", "refused"})
 _SOUNDED: Final = frozenset({"started", "finished", "interrupted"})
 
 
@@ -38,14 +39,14 @@ class Play:
     """What one receipt says of one slot on one cluster."""
 
     outcome: str
-    """As the wire names it: ``started``, ``finished``, ``interrupted``, ``missed``; others tell nothing."""
+    """As the wire names it: ``started finished interrupted missed refused``; others tell nothing."""
     at: datetime
     offset: timedelta = timedelta()
     """How far into the slot this piece began; zero is on time."""
     heard: timedelta = timedelta()
     """How much of the slot went to the loudspeaker in this piece."""
     reason: str | None = None
-    """Code of why it was missed or interrupted."""
+    """Code of why it was missed, refused or interrupted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def outcome_of(slot_duration: timedelta, plays: Iterable[Play]) -> Heard:
       that is all that was left to hear.
     * ``partly``: it sounded, but no such piece is proven. One that started and never ended is of these: its
       first sample went out, the rest is not known. It becomes ``heard`` when its end is reported.
-    * ``missed``: it did not sound, and a box says so.
+    * ``missed``: it did not sound, and a box says so; it may have refused it.
     * ``unknown``: nothing has come that tells.
 
     The order of receipts and receipts that come twice change nothing.
@@ -92,7 +93,7 @@ def outcome_of(slot_duration: timedelta, plays: Iterable[Play]) -> Heard:
         return Heard.HEARD
     if any(play.outcome in _SOUNDED or play.heard > timedelta() for play in plays):
         return Heard.PARTLY
-    return Heard.MISSED if any(play.outcome == "missed" for play in plays) else Heard.UNKNOWN
+    return Heard.MISSED if any(play.outcome in _SILENT for play in plays) else Heard.UNKNOWN
 
 
 def coverage(

@@ -1,11 +1,13 @@
-"""How urgent a programme is, and who yields to whom."""
+"""How urgent a programme is, whose it is, and who yields to whom."""
 
-from enum import IntEnum
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum, StrEnum
 from typing import Self
 
 from schedules.errors import DomainError
 
-__all__ = ["Level", "LevelError"]
+__all__ = ["Level", "LevelError", "Policy", "Side"]
 
 
 class LevelError(DomainError):
@@ -54,3 +56,37 @@ class Level(IntEnum):
     def outranks(self, other: "Level") -> bool:
         """Say whether this level takes the air from ``other``; no level outranks itself."""
         return self < other
+
+
+class Side(StrEnum):
+    """One of the two whose priority bulletins clash."""
+
+    OURS = "ours"
+    """The station's own tier."""
+    ABOVE = "above"
+    """A tier above it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Who goes first, and what happens to who does not, as far as the station settles it once for all."""
+
+    tiers: tuple[str, ...] = ("central", "province", "commune")
+    """Strongest first. Data, not code: tiers come and go."""
+    own: str = "commune"
+    """The station's own tier, one of ``tiers``."""
+    undecided: Side = Side.OURS
+    """Who goes first where a priority bulletin from above meets one of our own and nobody decides."""
+    decide_before: timedelta = timedelta(hours=1)
+    """How long before the earlier of the two starts the official has to have decided."""
+    most_move: timedelta = timedelta(minutes=15)
+    """How much later than meant an occurrence may start whose programme does not say."""
+
+    def place(self, tier: str | None) -> int:
+        """Return the place of a tier, 0 for the strongest; None is our own, one that is not known comes last."""
+        name = self.own if tier is None else tier
+        return self.tiers.index(name) if name in self.tiers else len(self.tiers)
+
+    def is_above(self, tier: str | None) -> bool:
+        """Say whether ``tier`` stands above the station's own."""
+        return self.place(tier) < self.place(self.own)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from schedules.days import NO_DAY_TYPES, DayTypes
 from schedules.instants import require_aware
 from schedules.levels import Level
 from schedules.recurrence import Recurrence, starts
@@ -17,10 +18,12 @@ from schedules.zones import Targets
 __all__ = [
     "LEAD",
     "Approval",
+    "IfTaken",
     "Item",
     "Occurrence",
     "Programme",
     "ProgrammeState",
+    "Yielding",
     "content_digest",
     "occurrences",
 ]
@@ -55,6 +58,26 @@ class Approval:
     """``content_digest`` of the programme as it was approved."""
 
 
+class Yielding(StrEnum):
+    """What becomes of an occurrence whose air is taken before it has begun."""
+
+    MOVE = "move"
+    """Heard whole, later."""
+    TRIM = "trim"
+    """Heard in what is left of its own time."""
+    DROP = "drop"
+    """Not heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IfTaken:
+    """What a programme says may be done when its air is taken."""
+
+    action: Yielding = Yielding.MOVE
+    most_move: timedelta | None = None
+    """How much later than meant it may start; None: as the station says. For ``move`` only."""
+
+
 class ProgrammeState(StrEnum):
     """How far a programme has come."""
 
@@ -79,6 +102,11 @@ class Programme:
     targets: Targets
     recurrence: Recurrence | None
     """None: once, ``LEAD`` after it is approved."""
+    tier: str | None = None
+    """Whose it is, for example ``province``; None: the station's own tier."""
+    if_taken: IfTaken = IfTaken()
+    reason: str | None = None
+    """Why it is an emergency, in words, which is what lets it pass the local rules; None for other levels."""
     author: str
     created_at: datetime
     approval: Approval | None = None
@@ -94,8 +122,10 @@ class Programme:
 
     @property
     def duration(self) -> timedelta:
-        """The sum of its items; an item that is not prepared counts nothing."""
-        return sum((item.duration for item in self.items if item.duration), timedelta())
+        """The sum of its items, or what its recurrence allows; an item that is not prepared counts nothing."""
+        sounds = sum((item.duration for item in self.items if item.duration), timedelta())
+        longest = self.recurrence.duration if self.recurrence else None
+        return sounds if longest is None else min(sounds, longest)
 
     @property
     def is_approved(self) -> bool:
@@ -118,19 +148,29 @@ def content_digest(programme: Programme) -> str:
     """Return the SHA-256 of what will be heard, where, when and how urgently: what an approval covers.
 
     Title and author are not heard. The order of items counts; that of targets and exclusions means nothing,
-    so it changes nothing.
+    so it changes nothing. What a programme does not say has no part in it, so that approvals stay good when
+    programmes learn to say more.
     """
-    content = {
+    content: dict[str, object] = {
         "items": [(item.rendition, _microseconds(item.duration)) for item in programme.items],
-        "targets": {name: sorted(set(ids)) for name, ids in asdict(programme.targets).items()},
+        "targets": _targets_content(programme.targets),
         "recurrence": _recurrence_content(programme.recurrence),
         "level": int(programme.level),
     }
+    if programme.tier is not None:
+        content["tier"] = programme.tier
+    if programme.if_taken != IfTaken():
+        content["if_taken"] = [programme.if_taken.action, _microseconds(programme.if_taken.most_move)]
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _microseconds(duration: timedelta | None) -> int | None:
     return None if duration is None else duration // timedelta(microseconds=1)
+
+
+def _targets_content(targets: Targets) -> dict[str, object]:
+    later = ("tags", "excluded_tags")
+    return {name: sorted(set(ids)) for name, ids in asdict(targets).items() if ids or name not in later}
 
 
 def _recurrence_content(recurrence: Recurrence | None) -> dict[str, object] | None:
@@ -140,13 +180,22 @@ def _recurrence_content(recurrence: Recurrence | None) -> dict[str, object] | No
     def written(times: tuple[date, ...]) -> list[str]:
         return sorted({time.isoformat() for time in times})
 
-    return {
+    content: dict[str, object] = {
         "start": recurrence.start.isoformat(),
         "rule": recurrence.rule,
         "until": None if recurrence.until is None else recurrence.until.isoformat(),
         "excluded": written(recurrence.excluded),
         "excluded_days": written(recurrence.excluded_days),
     }
+    every = recurrence.every
+    later = {
+        "every": [every.minutes, every.first.isoformat(), every.last.isoformat()] if every else None,
+        "duration": _microseconds(recurrence.duration),
+        "added": written(recurrence.added),
+        "only_on": sorted(set(recurrence.only_on)),
+        "not_on": sorted(set(recurrence.not_on)),
+    }
+    return content | {name: said for name, said in later.items() if said}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +212,11 @@ class Occurrence:
     approved_at: datetime
     ends_by: datetime | None = None
     """When its programme was withdrawn: nothing of it sounds from then on, even if it was moved."""
+    tier: str | None = None
+    if_taken: IfTaken = IfTaken()
+
+    def __hash__(self) -> int:
+        return hash((self.programme, self.start))
 
     @property
     def id(self) -> str:
@@ -175,20 +229,24 @@ class Occurrence:
         return self.start + self.duration
 
 
-def occurrences(programme: Programme, after: datetime, before: datetime, zone: ZoneInfo) -> Iterator[Occurrence]:
+def occurrences(
+    programme: Programme, after: datetime, before: datetime, zone: ZoneInfo, days: DayTypes = NO_DAY_TYPES
+) -> Iterator[Occurrence]:
     """Yield the occurrences that overlap ``[after, before)``, by start.
 
     One that began before ``after`` and still sounds is among them. Only a programme that is ready and
     approved as it is has any, and none that would have begun before the approval: who approves the five
     o'clock bulletin at three past five does not mean the middle of it.
 
-    A withdrawn programme has those that began before it was withdrawn; one in progress is cut there.
+    A withdrawn programme has those that began before it was withdrawn or were to begin within ``LEAD`` then, each
+    as long as it was meant to be: what others had been told because of it stays, and arbitration cuts it off.
 
     Args:
         programme: Its recurrence has passed ``recurrence.check``.
         after: Aware instant.
         before: Aware instant; none starts at or after it.
         zone: Where the commune's clocks are set.
+        days: The day types that its recurrence may name.
 
     Raises:
         ValueError: ``after`` or ``before`` is naive. A caller's mistake.
@@ -199,28 +257,34 @@ def occurrences(programme: Programme, after: datetime, before: datetime, zone: Z
     if approval is None or not (programme.is_ready and programme.is_approved):
         return
     withdrawn = programme.withdrawn_at
-    limit = before if withdrawn is None else min(before, withdrawn)
-    for start in _starts(programme.recurrence, approval, max(after - duration, approval.at), limit, zone):
-        sounding = duration if withdrawn is None else min(duration, withdrawn - start)
-        if start + sounding > after:
+    limit = before if withdrawn is None else min(before, withdrawn + LEAD)
+    for start in _starts(programme.recurrence, approval, max(after - duration, approval.at), limit, zone, days):
+        if start + duration > after:
             yield Occurrence(
                 programme=programme.id,
                 revision=programme.revision,
                 title=programme.title,
                 level=programme.level,
                 start=start,
-                duration=sounding,
+                duration=duration,
                 items=programme.items,
                 approved_at=approval.at,
                 ends_by=withdrawn,
+                tier=programme.tier,
+                if_taken=programme.if_taken,
             )
 
 
 def _starts(
-    recurrence: Recurrence | None, approval: Approval, after: datetime, before: datetime, zone: ZoneInfo
+    recurrence: Recurrence | None,
+    approval: Approval,
+    after: datetime,
+    before: datetime,
+    zone: ZoneInfo,
+    days: DayTypes,
 ) -> Iterator[datetime]:
     if recurrence is not None:
-        return starts(recurrence, after, before, zone)
+        return starts(recurrence, after, before, zone, days)
     second = timedelta(seconds=1)
     start = (approval.at.astimezone(UTC) + LEAD + second - timedelta(microseconds=1)).replace(microsecond=0)
     return iter((start,) if after <= start < before else ())

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from schedules.arbitration import Outcome, Reason, Verdict
 from schedules.instants import require_aware
 from schedules.levels import Level
 from schedules.programmes import Item
+from schedules.verdicts import Reason, Verdict
 
 __all__ = [
     "Difference",
@@ -17,9 +17,11 @@ __all__ = [
     "SlotItem",
     "Timeline",
     "build",
+    "cut_out",
     "difference",
     "item_at",
     "next_change",
+    "slot_of",
     "sounding_at",
 ]
 
@@ -52,9 +54,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """What ``cluster`` says in ``[start, end)``. A slot that reaches over either border is whole."""
+    """What a cluster says in ``[start, end)``. A slot that reaches over either border is whole.
 
-    cluster: str
+    Clusters that say the same share one.
+    """
+
     start: datetime
     end: datetime
     slots: tuple[Slot, ...]
@@ -74,35 +78,52 @@ class Difference:
         return bool(self.added or self.removed or self.changed)
 
 
-def build(cluster: str, verdicts: Iterable[Verdict], start: datetime, end: datetime) -> Timeline:
+def build(verdicts: Iterable[Verdict], start: datetime, end: datetime) -> Timeline:
     """Return the timeline that the verdicts make, of what sounds at any time in ``[start, end)``.
 
-    A trimmed slot holds the items that begin before its end, the last one cut there.
-
     Args:
-        cluster: Whose timeline it is.
-        verdicts: Those of one arbitration, in any order; dropped ones make no slot.
+        verdicts: Those of one cluster, in any order; dropped ones make no slot.
         start: Aware instant.
         end: Aware instant, after ``start``.
 
     Raises:
         ValueError: An instant is naive, ``end`` is not after ``start``, or slots overlap. A caller's mistake.
     """
+    slots = sorted((slot for slot in map(slot_of, verdicts) if slot is not None), key=_start)
+    if any(later.start < earlier.end for earlier, later in pairwise(slots)):
+        raise ValueError("slots overlap; they are not the verdicts of one arbitration")
+    return cut_out(slots, start, end)
+
+
+def cut_out(slots: Iterable[Slot], start: datetime, end: datetime) -> Timeline:
+    """Return the timeline of those of ``slots``, by start and never overlapping, that sound in ``[start, end)``.
+
+    Raises:
+        ValueError: An instant is naive or ``end`` is not after ``start``. A caller's mistake.
+    """
     require_aware(start, end)
     if end <= start:
         raise ValueError(f"a timeline from {start} to {end} has no room")
-    slots = sorted(
-        (
-            _slot(verdict, verdict.start, verdict.end)
-            for verdict in verdicts
-            if verdict.start is not None and verdict.end is not None
-            if verdict.start < end and verdict.end > start
-        ),
-        key=_start,
+    return Timeline(start=start, end=end, slots=tuple(slot for slot in slots if slot.start < end and slot.end > start))
+
+
+def slot_of(verdict: Verdict) -> Slot | None:
+    """Return the slot that a verdict makes, or None where nothing is heard.
+
+    A trimmed slot holds the items that begin before its end, the last one cut there.
+    """
+    if verdict.start is None or verdict.end is None:
+        return None
+    occurrence, length = verdict.occurrence, verdict.end - verdict.start
+    return Slot(
+        id=occurrence.id,
+        title=occurrence.title,
+        level=occurrence.level,
+        start=verdict.start,
+        end=verdict.end,
+        items=tuple(_items(occurrence.items, length)),
+        cut=_cut(verdict, length),
     )
-    if any(later.start < earlier.end for earlier, later in pairwise(slots)):
-        raise ValueError("slots overlap; they are not the verdicts of one arbitration")
-    return Timeline(cluster=cluster, start=start, end=end, slots=tuple(slots))
 
 
 def sounding_at(timeline: Timeline, t: datetime) -> Slot | None:
@@ -169,25 +190,15 @@ def _start(slot: Slot) -> datetime:
     return slot.start
 
 
-def _slot(verdict: Verdict, start: datetime, end: datetime) -> Slot:
-    occurrence = verdict.occurrence
-    return Slot(
-        id=occurrence.id,
-        title=occurrence.title,
-        level=occurrence.level,
-        start=start,
-        end=end,
-        items=tuple(_items(occurrence.items, end - start)),
-        cut=_cut(verdict, end - start),
-    )
-
-
 def _cut(verdict: Verdict, length: timedelta) -> str | None:
     occurrence = verdict.occurrence
     if sum((item.duration for item in occurrence.items if item.duration), timedelta()) <= length:
         return None
-    taken = verdict.outcome is Outcome.TRIMMED and verdict.reason is not None
-    return verdict.reason.value if taken and verdict.reason else Reason.WITHDRAWN.value
+    if length == occurrence.duration:
+        return Reason.LONGEST.value
+    if verdict.otherwise is not None:
+        return verdict.otherwise[1].value
+    return verdict.code
 
 
 def _items(items: Iterable[Item], length: timedelta) -> Iterator[SlotItem]:

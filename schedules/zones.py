@@ -3,20 +3,22 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from schedules.errors import DomainError
+from schedules.rules import Hold, InForce, LocalRules, combine
 
-__all__ = ["Cluster", "Location", "Targets", "Zone", "ZoneError", "ZoneTree", "reach"]
+__all__ = ["Cluster", "Location", "Places", "Targets", "Zone", "ZoneError", "ZoneTree"]
 
 
 class ZoneError(DomainError):
     """A zone or cluster is named that does not exist, or zones lie in a circle.
 
-    ``unknown_zone`` has the field ``zone``; ``unknown_cluster`` has ``cluster``; ``unknown_parent`` has
-    ``zone`` and ``parent``; ``zone_cycle`` has ``zones``, the circle in order.
+    ``unknown_zone`` has the field ``zone``; ``unknown_cluster`` has ``cluster``; ``unknown_tag`` has ``tag``;
+    ``unknown_parent`` has ``zone`` and ``parent``; ``zone_cycle`` has ``zones``, the circle in order.
     """
 
-    codes = frozenset({"unknown_zone", "unknown_cluster", "unknown_parent", "zone_cycle"})
+    codes = frozenset({"unknown_zone", "unknown_cluster", "unknown_tag", "unknown_parent", "zone_cycle"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,10 @@ class Zone:
     parent: str | None = None
     area: dict[str, Any] | None = None
     """A GeoJSON geometry (RFC 7946), for maps only; who hears what follows from ``parent``."""
+    rules: LocalRules | None = None
+    """What binds it and all below it, beside what the zones above it say; None: nothing of its own."""
+    holds: tuple[Hold, ...] = ()
+    """When it and all below it is held silent; those that are over may be among them."""
     revision: int = 1
 
 
@@ -59,15 +65,18 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """A choice of clusters: some zones with all below them, some single clusters, without the excluded.
+    """A choice of clusters: zones with all below them, single clusters and tags, without the excluded.
 
-    ``excluded`` holds ids of zones (each with all below it) and of clusters. It wins over both others:
-    who is told to stay silent stays silent.
+    ``excluded`` holds ids of zones (each with all below it) and of clusters, ``excluded_tags`` tags. They win
+    over all others: who is told to stay silent stays silent.
     """
 
     zones: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Every cluster that carries one of them, wherever it stands."""
     excluded: tuple[str, ...] = ()
+    excluded_tags: tuple[str, ...] = ()
 
 
 class ZoneTree:
@@ -165,41 +174,78 @@ def _cycle(zones: list[str]) -> ZoneError:
     )
 
 
-def reach(targets: Targets, tree: ZoneTree, clusters: Iterable[Cluster], *, missing_ok: bool = False) -> frozenset[str]:
-    """Return the ids of the clusters that ``targets`` means.
+class Places:
+    """Zones and clusters as they lie, looked up by what targets name; built once, never changed.
 
-    With ``missing_ok`` an id that no longer exists reaches nothing and silences nothing: for plans, where a
-    zone taken out of one old programme must not stop all others.
-
-    Raises:
-        ZoneError: ``unknown_zone`` or ``unknown_cluster`` (also for an excluded id that is neither).
+    A cluster whose zone does not exist lies nowhere: only its id and its tags reach it.
     """
-    clusters = tuple(clusters)
-    if not missing_ok:
-        _refuse_unknown(targets, tree, frozenset(cluster.id for cluster in clusters))
-    spoken, silent = _under(targets.zones, tree), _under(targets.excluded, tree)
-    named, excluded = frozenset(targets.clusters), frozenset(targets.excluded)
-    return frozenset(
-        cluster.id
-        for cluster in clusters
-        if (cluster.zone in spoken or cluster.id in named) and cluster.zone not in silent and cluster.id not in excluded
-    )
 
+    __slots__ = ("_by_tag", "_by_zone", "_zones", "clusters", "tree")
 
-def _under(zone_ids: Iterable[str], tree: ZoneTree) -> frozenset[str]:
-    return frozenset[str]().union(*(tree.below(zone) for zone in zone_ids if zone in tree))
+    def __init__(self, zones: Iterable[Zone], clusters: Iterable[Cluster]) -> None:
+        self._zones = {zone.id: zone for zone in zones}
+        self.tree = ZoneTree(self._zones.values())
+        self.clusters: dict[str, Cluster] = {cluster.id: cluster for cluster in clusters}
+        self._by_zone: dict[str, list[str]] = {}
+        self._by_tag: dict[str, list[str]] = {}
+        for cluster in self.clusters.values():
+            self._by_zone.setdefault(cluster.zone, []).append(cluster.id)
+            for tag in cluster.tags:
+                self._by_tag.setdefault(tag, []).append(cluster.id)
 
+    def reached(self, targets: Targets) -> frozenset[str]:
+        """Return the ids of the clusters that ``targets`` means; cost grows with their number, not with all.
 
-def _refuse_unknown(targets: Targets, tree: ZoneTree, cluster_ids: frozenset[str]) -> None:
-    for zone in targets.zones:
-        tree.path(zone)
-    for name in targets.clusters:
-        if name not in cluster_ids:
-            raise ZoneError("unknown_cluster", f"There is no cluster {name!r}; choose one that exists.", cluster=name)
-    for name in targets.excluded:
-        if name not in cluster_ids and name not in tree:
-            raise ZoneError(
-                "unknown_cluster",
-                f"{name!r} is to stay silent, but is no zone or cluster; correct it or leave it out.",
-                cluster=name,
-            )
+        An id or tag that does not exist reaches nothing and silences nothing: a zone taken out of one old
+        programme must not stop all others. ``refuse_unknown`` is for programmes that come in.
+        """
+        reached = self._named(targets.zones, targets.clusters, targets.tags)
+        return frozenset(reached - self._named(targets.excluded, targets.excluded, targets.excluded_tags))
+
+    def in_force(self, zone: str, clocks: ZoneInfo) -> InForce:
+        """Return what the clusters of ``zone`` must keep: its rules and holds and those of every zone above.
+
+        A zone that does not exist has none.
+
+        Args:
+            zone: Id of a zone.
+            clocks: Where the commune's clocks are set.
+        """
+        path = [self._zones[id] for id in self.tree.path(zone)] if zone in self.tree else []
+        holds = sorted((hold for each in path for hold in each.holds), key=lambda hold: (hold.start, hold.id))
+        return InForce(zone=clocks, rules=combine(each.rules for each in path if each.rules), holds=tuple(holds))
+
+    def refuse_unknown(self, targets: Targets) -> None:
+        """Do nothing if all that ``targets`` names exists.
+
+        Raises:
+            ZoneError: ``unknown_zone``, ``unknown_cluster`` (also for an excluded id that is neither) or
+                ``unknown_tag``.
+        """
+        for zone in targets.zones:
+            self.tree.path(zone)
+        for name in targets.clusters:
+            if name not in self.clusters:
+                raise ZoneError(
+                    "unknown_cluster", f"There is no cluster {name!r}; choose one that exists.", cluster=name
+                )
+        for name in targets.excluded:
+            if name not in self.clusters and name not in self.tree:
+                raise ZoneError(
+                    "unknown_cluster",
+                    f"{name!r} is to stay silent, but is no zone or cluster; correct it or leave it out.",
+                    cluster=name,
+                )
+        for tag in (*targets.tags, *targets.excluded_tags):
+            if tag not in self._by_tag:
+                raise ZoneError("unknown_tag", f"No cluster carries the tag {tag!r}; choose one that is used.", tag=tag)
+
+    def _named(self, zones: Iterable[str], clusters: Iterable[str], tags: Iterable[str]) -> set[str]:
+        named = {cluster for cluster in clusters if cluster in self.clusters}
+        for zone in zones:
+            if zone in self.tree:
+                for below in self.tree.below(zone):
+                    named.update(self._by_zone.get(below, ()))
+        for tag in tags:
+            named.update(self._by_tag.get(tag, ()))
+        return named

@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from broadcaster.api.context import House, Now, SignedIn
+from broadcaster.api.context import House, Language, Now, SignedIn
+from broadcaster.api.drafts import DraftBody, ItemBody, Items, item, terms
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.instants import Instant
-from broadcaster.api.programmes import ItemBody, Items, LevelName, ProgrammeView, TargetsBody, created, item
-from broadcaster.api.zones import Words
+from broadcaster.api.programmes import ProgrammeView, created
 from broadcaster.flow import announce, prepare
-from devices.messages import Digest
-from schedules.levels import Level
+from devices.values import Digest
 
 router = APIRouter(route_class=KeyedRoute, tags=["announcements"])
 
@@ -27,14 +26,12 @@ class RepeatBody(BaseModel):
     times: Annotated[int, Field(ge=1, le=1000, description="How often in all.")]
 
 
-class NewAnnouncement(TargetsBody):
+class NewAnnouncement(DraftBody):
     """Give a `text`, a `sound`, or several `items`."""
 
-    title: Words
     text: Annotated[str, Field(max_length=200_000)] | None = None
     sound: Digest | None = None
     items: Items | None = None
-    level: LevelName = "routine"
     at: Literal["now"] | Instant = "now"
     """`now`, or RFC 3339 with an offset."""
     repeat: RepeatBody | None = None
@@ -47,24 +44,24 @@ class NewAnnouncement(TargetsBody):
 
 
 @router.post("/announcements", status_code=201, response_model_exclude_none=True)
-def announce_it(asked: NewAnnouncement, house: House, by: SignedIn, now: Now, response: Response) -> ProgrammeView:
+def announce_it(
+    asked: NewAnnouncement, language: Language, house: House, by: SignedIn, now: Now, response: Response
+) -> ProgrammeView:
     """Queue an announcement; it becomes a programme."""
     bodies = asked.items or (ItemBody(sound=asked.sound, text=asked.text),)
     repeat = asked.repeat
     announcement = announce.Announcement(
-        title=asked.title,
+        draft=asked.draft(None),
         items=tuple(item(body, house) for body in bodies),
-        targets=asked.targets(),
-        level=Level.from_word(asked.level),
         at=None if asked.at == "now" else asked.at,
         repeat=announce.Repeat(every=timedelta(seconds=repeat.every), times=repeat.times) if repeat else None,
     )
     stored = announce.announce(
         announcement,
         limits=prepare.limits(house.settings.sound),
-        zone=house.settings.station.zone,
+        terms=terms(house),
         by=by,
         store=house.store,
         now=now,
     )
-    return created(stored, house, now, response)
+    return created(stored, house, language, now, response)

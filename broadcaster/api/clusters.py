@@ -13,7 +13,7 @@ from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.zones import Words
 from broadcaster.flow import arrange, enrol
-from devices.messages import Id
+from devices.values import Id
 from schedules.zones import Cluster, Location
 
 router = APIRouter(route_class=KeyedRoute, tags=["clusters"])

@@ -12,6 +12,7 @@ from audio.library import Library
 from broadcaster.api.problems import language
 from broadcaster.config import Settings
 from broadcaster.errors import Refusal
+from broadcaster.flow.plan import Board
 from broadcaster.flow.prepare import Preparation
 from broadcaster.flow.sign_in import official_of, require
 from broadcaster.store.records import Official, Role
@@ -25,6 +26,7 @@ class Context:
 
     settings: Settings
     store: Store
+    board: Board
     library: Library
     preparation: Preparation
     playlist_keys: tuple[PublicKey, ...]

@@ -95,7 +95,7 @@ def list_receipts(
 @router.get("/coverage", response_model_exclude_none=True)
 def coverage(house: House, _by: SignedIn, now: Now, begin: From = None, to: To = None) -> list[CoverageView]:
     """Return every slot that ends in the time asked for, with who heard it."""
-    found = report.report(asked_window(begin, to, now), settings=house.settings, store=house.store)
+    found = report.report(asked_window(begin, to, now), board=house.board, store=house.store, now=now)
     return [_show(each) for each in found]
 
 

@@ -7,8 +7,11 @@ from broadcaster.api import (
     answers,
     boxes,
     clusters,
+    days,
+    decisions,
     events,
     health,
+    preview,
     programmes,
     receipts,
     sessions,
@@ -21,7 +24,21 @@ from broadcaster.api.context import Context
 PREFIX = "/api/v1"
 _LARGEST_BODY = 2_000_000
 """Bytes of a request. The longest text in the most items fits; only an upload may be longer, by its own limit."""
-_NOUNS = (sessions, zones, clusters, boxes, sounds, announcements, programmes, timeline, receipts, events)
+_NOUNS = (
+    sessions,
+    zones,
+    clusters,
+    boxes,
+    days,
+    sounds,
+    announcements,
+    preview,
+    programmes,
+    decisions,
+    timeline,
+    receipts,
+    events,
+)
 
 
 def create(context: Context) -> FastAPI:

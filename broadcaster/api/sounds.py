@@ -17,7 +17,7 @@ from broadcaster.api.uploads import receive
 from broadcaster.errors import Refusal
 from broadcaster.flow import prepare
 from broadcaster.store.records import Sound, SoundState
-from devices.messages import Digest
+from devices.values import Digest
 
 _ANY_SIZE = 1 << 50
 """Bytes: the library stops a recording that is larger than sound.largest_mb while it comes in."""

@@ -1,19 +1,23 @@
 """The timeline: what sounds when and why; and what sounds now. The same functions that the boxes ask."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from broadcaster.api.context import Context, House, Now, SignedIn
+from broadcaster.api.context import Context, House, Language, Now, SignedIn
 from broadcaster.api.instants import Instant
 from broadcaster.errors import Refusal
 from broadcaster.flow import plan
 from devices.registry import Health, health
-from schedules.arbitration import Outcome, Verdict
+from schedules.explaining import explain
+from schedules.levels import Side
 from schedules.plan import Plan
 from schedules.timeline import Slot
+from schedules.verdicts import Outcome, Verdict
 from schedules.zones import Targets
 
 router = APIRouter(tags=["timeline"])
@@ -32,17 +36,33 @@ class SlotView(BaseModel):
     end: datetime
 
 
+class QuestionView(BaseModel):
+    """Two priority bulletins that clash: `POST /decisions` says which goes first, before `decide_by`."""
+
+    above: str
+    ours: str
+    decide_by: datetime
+    default: Side
+    """Which goes first if nobody says."""
+
+
 class VerdictView(BaseModel):
-    """What became of an occurrence that is not heard as it was meant to be."""
+    """What became of an occurrence that is not heard as it was meant to be, or that passes a local rule."""
 
     occurrence: str
     title: str
     wanted: datetime
     outcome: str
+    code: str
+    """Why, as a stable word."""
+    sentence: str
+    """Why, for people."""
     start: datetime | None = None
     end: datetime | None = None
-    reason: str | None = None
     by: str | None = None
+    passes: list[str] = []
+    """The local rules that it may break, because it is an emergency."""
+    questions: list[QuestionView] = []
 
 
 class ClusterTimeline(BaseModel):
@@ -112,6 +132,7 @@ To = Annotated[Instant | None, Query(description="RFC 3339; default: a day after
 def timeline(
     house: House,
     _by: SignedIn,
+    language: Language,
     now: Now,
     zone: str | None = None,
     cluster: str | None = None,
@@ -120,8 +141,10 @@ def timeline(
 ) -> TimelineView:
     """Return what sounds when, for a zone with all below it, for one cluster, or for all."""
     window = asked_window(begin, to, now)
-    found = plan.plans(house.store.definitions, house.settings, window, only=_chosen(house, zone, cluster))
-    return TimelineView(start=window.start, end=window.end, clusters=[_show(id, each) for id, each in found.items()])
+    found = house.board.within(window, now, only=_chosen(house, zone, cluster))
+    return TimelineView(
+        start=window.start, end=window.end, clusters=show_plans(found, language, house.settings.station.zone, now)
+    )
 
 
 @router.get("/airing", response_model_exclude_none=True)
@@ -130,7 +153,7 @@ def airing(house: House, _by: SignedIn, now: Now) -> NowView:
     boxes = {box.cluster: box for box in house.store.definitions.boxes.all() if box.retired_at is None}
     statuses = house.store.journal.statuses()
     shown = []
-    for cluster, slot in plan.airing(house.store.definitions, house.settings, now).items():
+    for cluster, slot in house.board.airing(now).items():
         box = boxes.get(cluster)
         last = statuses.get(box.id) if box else None
         shown.append(
@@ -153,22 +176,39 @@ def _chosen(house: Context, zone: str | None, cluster: str | None) -> frozenset[
     return plan.reached(targets, house.store.definitions)
 
 
-def _show(cluster: str, found: Plan) -> ClusterTimeline:
-    return ClusterTimeline(
-        cluster=cluster,
-        slots=[show_slot(slot) for slot in found.timeline.slots],
-        changes=[_show_verdict(each) for each in found.verdicts if each.outcome is not Outcome.KEPT],
-    )
+def show_plans(plans: Mapping[str, Plan], language: str, zone: ZoneInfo, now: datetime) -> list[ClusterTimeline]:
+    """Return what the clusters say as the API tells it, in the order in which they are given."""
+    shown: dict[str, ClusterTimeline] = {}
+    for found, clusters in plan.alike(plans):
+        titles = {each.occurrence.programme: each.occurrence.title for each in found.verdicts}
+        said = [each.as_of(now) for each in found.verdicts]
+        one = ClusterTimeline(
+            cluster="",
+            slots=[show_slot(slot) for slot in found.timeline.slots],
+            changes=[
+                _show_verdict(each, language, zone, titles)
+                for each in said
+                if each.outcome is not Outcome.KEPT or each.passes
+            ],
+        )
+        shown.update((cluster, one.model_copy(update={"cluster": cluster})) for cluster in clusters)
+    return [shown[cluster] for cluster in plans]
 
 
-def _show_verdict(verdict: Verdict) -> VerdictView:
+def _show_verdict(verdict: Verdict, language: str, zone: ZoneInfo, titles: Mapping[str, str]) -> VerdictView:
     return VerdictView(
         occurrence=verdict.occurrence.id,
         title=verdict.occurrence.title,
         wanted=verdict.occurrence.start,
         outcome=verdict.outcome.value,
+        code=verdict.code,
+        sentence=explain(verdict, language, zone, titles),
         start=verdict.start,
         end=verdict.end,
-        reason=verdict.reason.value if verdict.reason else None,
         by=verdict.by,
+        passes=[rule.value for rule in verdict.passes],
+        questions=[
+            QuestionView(above=each.above, ours=each.ours, decide_by=each.decide_by, default=each.default)
+            for each in verdict.questions
+        ],
     )

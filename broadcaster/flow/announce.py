@@ -1,7 +1,7 @@
 """The short form: words or a sound, where, when, how often → a programme."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -9,13 +9,11 @@ from zoneinfo import ZoneInfo
 from audio.rendering import Limits
 from broadcaster.errors import Refusal
 from broadcaster.flow.prepare import Words, check_words, speak
-from broadcaster.flow.schedule import Draft, refuse_unfit, submit
+from broadcaster.flow.schedule import Draft, Terms, refuse_unfit, submit
 from broadcaster.store.records import Official
 from broadcaster.store.store import Store
-from schedules.levels import Level
 from schedules.programmes import LEAD, Programme
 from schedules.recurrence import Recurrence
-from schedules.zones import Targets
 
 _WORKING_TIME: Final = timedelta(seconds=20)
 """What "now" allows for, beyond ``LEAD``, to speak a text when the first of several times must be known at once."""
@@ -35,76 +33,61 @@ class Repeat:
 class Announcement:
     """What an official wants to be heard. Each item is words to be spoken, or the id of a sound."""
 
-    title: str
+    draft: Draft
+    """What, where and how urgent; its sounds and its recurrence are made here."""
     items: tuple[Words | str, ...]
-    targets: Targets
-    level: Level
     at: datetime | None
     """Aware instant of the first time; None: now, as soon as the sounds are ready."""
     repeat: Repeat | None = None
 
 
 def announce(
-    announcement: Announcement, *, limits: Limits, zone: ZoneInfo, by: Official, store: Store, now: datetime
+    announcement: Announcement, *, limits: Limits, terms: Terms, by: Official, store: Store, now: datetime
 ) -> Programme:
     """Make a programme of an announcement and submit it.
 
     Raises:
-        Refusal: ``time_in_past``, ``bad_repeat``, ``no_items``, ``no_targets``.
+        Refusal: ``bad_repeat``, and those of ``schedule.submit``.
         SoundError: ``empty_text``, ``text_too_long``, ``unknown_voice``.
         ZoneError, NotFound: a target or a sound that does not exist.
     """
     if announcement.at is not None and announcement.at < now:
         raise Refusal(
             "time_in_past",
-            f"{announcement.at.astimezone(zone):%Y-%m-%d %H:%M:%S} is over: it is "
-            f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S}; choose a later time.",
+            f"{announcement.at.astimezone(terms.zone):%Y-%m-%d %H:%M:%S} is over: it is "
+            f"{now.astimezone(terms.zone):%Y-%m-%d %H:%M:%S}; choose a later time.",
             now=now.isoformat(),
         )
-    return compose(
-        announcement.items,
-        title=announcement.title,
-        level=announcement.level,
-        targets=announcement.targets,
-        recurrence=_recurrence(announcement, zone, now),
-        limits=limits,
-        zone=zone,
-        by=by,
-        store=store,
-        now=now,
-    )
+    draft = replace(announcement.draft, recurrence=_recurrence(announcement, terms.zone, now))
+    return compose(announcement.items, draft, limits=limits, terms=terms, by=by, store=store, now=now)
 
 
 def compose(
     items: Sequence[Words | str],
+    draft: Draft,
     *,
-    title: str,
-    level: Level,
-    targets: Targets,
-    recurrence: Recurrence | None,
     limits: Limits,
-    zone: ZoneInfo,
+    terms: Terms,
     by: Official,
     store: Store,
     now: datetime,
 ) -> Programme:
-    """Submit a programme of ``items``; words become sounds that wait to be spoken, unless anything is refused.
+    """Submit ``draft`` with these ``items``; words become sounds that wait to be spoken, unless anything is refused.
 
     Raises:
-        As ``announce``, but not ``bad_repeat``, and RecurrenceError.
+        As ``announce``, but not ``bad_repeat``, and RecurrenceError, DayTypeError.
     """
-    refuse_unfit(targets, recurrence, zone=zone, store=store, now=now)
+    refuse_unfit(draft, terms=terms, store=store, now=now)
     for item in items:
         if isinstance(item, str):
             store.definitions.sounds.get(item)
         else:
             check_words(item, limits)
     sounds = tuple(
-        item if isinstance(item, str) else speak(item, title=title, limits=limits, by=by, store=store, now=now).id
+        item if isinstance(item, str) else speak(item, title=draft.title, limits=limits, by=by, store=store, now=now).id
         for item in items
     )
-    draft = Draft(title=title, level=level, sounds=sounds, targets=targets, recurrence=recurrence)
-    return submit(draft, zone=zone, by=by, store=store, now=now)
+    return submit(replace(draft, sounds=sounds), terms=terms, by=by, store=store, now=now)
 
 
 def _recurrence(announcement: Announcement, zone: ZoneInfo, now: datetime) -> Recurrence | None:

@@ -1,18 +1,43 @@
-"""Where there are loudspeakers: the zones, and the clusters in them."""
+"""Where there are loudspeakers, and where they are held silent: the zones, and the clusters in them."""
 
+import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from broadcaster.errors import Refusal
+from broadcaster.store.port import NotFound
 from broadcaster.store.records import Official
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
 from schedules.programmes import Programme
+from schedules.rules import Hold
 from schedules.zones import Cluster, Zone, ZoneTree
 
+LONGEST_HOLD: Final = timedelta(days=60)
+"""An exam season. A zone that is silent for longer has rules, or no loudspeakers."""
+MOST_HOLDS: Final = 50
+"""Holds that a zone may have which are not over."""
+_KEPT: Final = timedelta(days=32)
+"""How long a hold that is over stays with its zone: reports of the last 31 days have to know why nothing was heard."""
 _REPLAN = (Wakeup.PLAN,)
+
+
+class HoldRefusal(Refusal):
+    """A hold that cannot be. Fields of ``bad_hold``: ``days``, the most; of ``too_many_holds``: ``most``."""
+
+    codes = frozenset({"bad_hold", "too_many_holds"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAsked:
+    """A zone is to be silent: ``kind`` is a word of ``Hold``; ``start`` None is now."""
+
+    kind: str
+    reason: str
+    start: datetime | None
+    end: datetime
 
 
 def add_zone(zone: Zone, *, by: Official, store: Store, now: datetime) -> Zone:
@@ -30,14 +55,15 @@ def add_zone(zone: Zone, *, by: Official, store: Store, now: datetime) -> Zone:
 
 
 def change_zone(id: str, changes: dict[str, Any], *, revision: int, by: Official, store: Store, now: datetime) -> Zone:
-    """Change a zone's name, kind, parent or area; its clusters follow it to the new parent.
+    """Change a zone's name, kind, parent, area or rules; its clusters follow it to the new parent.
 
     Raises:
         NotFound, RevisionConflict: no such zone, or it changed since it was read.
         ZoneError: ``unknown_parent`` or ``zone_cycle``.
     """
     with store.transaction():
-        changed = store.definitions.zones.change(id, _with(changes), expected=revision)
+        change = _with(changes)
+        changed = store.definitions.zones.change(id, lambda zone: _swept(change(zone), now), expected=revision)
         ZoneTree(store.definitions.zones.all())
         store.record("zone.changed", id, by=by.id, at=now, changes=sorted(changes), wake=_REPLAN)
     return changed
@@ -53,13 +79,79 @@ def remove_zone(id: str, *, by: Official, store: Store, now: datetime) -> None:
     definitions = store.definitions
     with store.transaction():
         definitions.zones.remove(id)
-        _refuse_if_used(
+        refuse_if_used(
             id,
             [zone.id for zone in definitions.zones.all() if zone.parent == id]
             + [cluster.id for cluster in definitions.clusters.all() if cluster.zone == id]
             + _programmes_for(id, definitions.programmes.all()),
         )
         store.record("zone.removed", id, by=by.id, at=now, wake=_REPLAN)
+
+
+def place_hold(zone: str, asked: HoldAsked, *, by: Official, store: Store, now: datetime) -> Hold:
+    """Hold a zone, and all below it, silent. It begins now at the earliest: what was heard was heard.
+
+    Raises:
+        NotFound: no such zone.
+        HoldRefusal: ``bad_hold``: it ends before it begins, is over, or lasts too long; ``too_many_holds``.
+    """
+    start = now if asked.start is None else max(asked.start, now)
+    if not start < asked.end <= start + LONGEST_HOLD:
+        raise HoldRefusal(
+            "bad_hold",
+            f"A hold ends after it begins and after now, and at most {LONGEST_HOLD.days} days later; this one is "
+            f"from {start.isoformat(timespec='seconds')} to {asked.end.isoformat(timespec='seconds')}. "
+            "Give another end.",
+            days=LONGEST_HOLD.days,
+        )
+    hold = Hold(
+        id=secrets.token_hex(4),
+        kind=asked.kind,
+        reason=asked.reason,
+        start=start,
+        end=asked.end,
+        by=by.id,
+        placed_at=now,
+    )
+    with store.transaction():
+        held = store.definitions.zones.change(zone, lambda old: _swept(replace(old, holds=(*old.holds, hold)), now))
+        if sum(each.end > now for each in held.holds) > MOST_HOLDS:
+            raise HoldRefusal(
+                "too_many_holds",
+                f"Zone {zone} has {MOST_HOLDS} holds that are not over; lift one of them first.",
+                most=MOST_HOLDS,
+            )
+        store.record(
+            "hold.placed",
+            zone,
+            by=by.id,
+            at=now,
+            hold=hold.id,
+            hold_kind=hold.kind,
+            reason=hold.reason,
+            start=hold.start.isoformat(),
+            end=hold.end.isoformat(),
+            wake=_REPLAN,
+        )
+    return hold
+
+
+def lift_hold(zone: str, hold: str, *, by: Official, store: Store, now: datetime) -> None:
+    """End a hold now; one that has not begun is taken away.
+
+    Raises:
+        NotFound: no such zone, or it has no such hold that is not over.
+    """
+
+    def lifted(old: Zone) -> Zone:
+        if not any(each.id == hold and each.end > now for each in old.holds):
+            raise NotFound(f"Zone {zone} has no hold {hold!r} that is not over.", collection="holds", id=hold)
+        ended = (replace(each, end=min(each.end, now)) if each.id == hold else each for each in old.holds)
+        return _swept(replace(old, holds=tuple(each for each in ended if each.start < each.end)), now)
+
+    with store.transaction():
+        store.definitions.zones.change(zone, lifted)
+        store.record("hold.lifted", zone, by=by.id, at=now, hold=hold, wake=_REPLAN)
 
 
 def add_cluster(cluster: Cluster, *, by: Official, store: Store, now: datetime) -> Cluster:
@@ -102,12 +194,18 @@ def remove_cluster(id: str, *, by: Official, store: Store, now: datetime) -> Non
     definitions = store.definitions
     with store.transaction():
         definitions.clusters.remove(id)
-        _refuse_if_used(
+        refuse_if_used(
             id,
             [box.id for box in definitions.boxes.all() if box.cluster == id and box.retired_at is None]
             + _programmes_for(id, definitions.programmes.all()),
         )
         store.record("cluster.removed", id, by=by.id, at=now, wake=_REPLAN)
+
+
+def _swept(zone: Zone, now: datetime) -> Zone:
+    """Return the zone by start of its holds, without those that nobody asks about any more."""
+    holds = sorted((hold for hold in zone.holds if hold.end > now - _KEPT), key=lambda hold: (hold.start, hold.id))
+    return replace(zone, holds=tuple(holds))
 
 
 def _with(changes: dict[str, Any]) -> Callable[[Any], Any]:
@@ -122,7 +220,12 @@ def _programmes_for(id: str, programmes: Iterable[Programme]) -> list[str]:
     ]
 
 
-def _refuse_if_used(id: str, users: list[str]) -> None:
+def refuse_if_used(id: str, users: list[str]) -> None:
+    """Do nothing if nothing uses what is to be removed.
+
+    Raises:
+        Refusal: ``in_use``, with the first of ``users``.
+    """
     if users:
         named = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")
         raise Refusal(

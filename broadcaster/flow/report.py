@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broadcaster.config import Settings
-from broadcaster.flow.plan import Window, plans
+from broadcaster.flow.plan import Board, Window, alike
 from broadcaster.store.port import Journal
 from broadcaster.store.store import Store
 from devices.messages import Receipt
@@ -38,7 +37,7 @@ class SlotReport:
         return summarise(self.clusters)
 
 
-def report(window: Window, *, settings: Settings, store: Store) -> list[SlotReport]:
+def report(window: Window, *, board: Board, store: Store, now: datetime) -> list[SlotReport]:
     """Return every slot that ends in ``window``, by start, with what boxes say of it by now.
 
     Raises:
@@ -46,10 +45,10 @@ def report(window: Window, *, settings: Settings, store: Store) -> list[SlotRepo
     """
     expected: defaultdict[Slot, list[str]] = defaultdict(list)
     looked_at = Window(start=window.start - _INSTANT, end=window.end)  # a timeline has no slot that ends at its start
-    for cluster, found in plans(store.definitions, settings, looked_at).items():
+    for found, clusters in alike(board.within(looked_at, now)):
         for slot in found.timeline.slots:
             if window.start <= slot.end < window.end:
-                expected[slot].append(cluster)
+                expected[slot] += clusters
     if not expected:
         return []
     plays: defaultdict[str, list[tuple[str, str, Play]]] = defaultdict(list)
@@ -66,29 +65,29 @@ def _covered(slot: Slot, clusters: list[str], plays: list[tuple[str, str, Play]]
     return coverage({slot.id: clusters}, plays, durations={slot.id: duration})[slot.id]
 
 
-def close(*, settings: Settings, store: Store, now: datetime) -> list[SlotReport]:
-    """Close the occurrences that ended more than the grace ago and are not closed yet; return them.
+def close(*, grace: timedelta, board: Board, store: Store, now: datetime) -> list[SlotReport]:
+    """Close the occurrences that ended more than ``grace`` ago and are not closed yet; return them.
 
     What is written is what is known then; a receipt that comes later still counts in ``report``.
     """
-    until = now - timedelta(seconds=settings.report.grace_s)
+    until = now - grace
     since = max(_closed_until(store.journal) or until, until - _LONGEST_LOOK_BACK)
-    closed = report(Window(start=since, end=until), settings=settings, store=store) if since < until else []
+    closed = report(Window(start=since, end=until), board=board, store=store, now=now) if since < until else []
     if closed or _closed_until(store.journal) is None:
         said = [{"slot": each.slot.id, "title": each.slot.title, **asdict(each.summary)} for each in closed]
         store.record(CLOSED, "report", by=None, at=now, until=until.isoformat(), occurrences=said)
     return closed
 
 
-def next_close(*, settings: Settings, store: Store, now: datetime) -> datetime | None:
+def next_close(*, grace: timedelta, board: Board, now: datetime) -> datetime | None:
     """Return when the next occurrence of the coming day can be closed, or None if there is none."""
     ends = [
         slot.end
-        for found in plans(store.definitions, settings, Window(start=now, end=now + timedelta(days=1))).values()
+        for found, _ in alike(board.within(Window(start=now, end=now + timedelta(days=1)), now))
         for slot in found.timeline.slots
         if slot.end > now
     ]
-    return min(ends) + timedelta(seconds=settings.report.grace_s) if ends else None
+    return min(ends) + grace if ends else None
 
 
 def _closed_until(journal: Journal) -> datetime | None:

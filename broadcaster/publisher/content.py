@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Final
 
 from broadcaster.store.records import Rendition
 from devices import messages
 from devices.envelope import LONGEST_BYTES
+from schedules.rules import Hours, InForce, LocalRules
 from schedules.timeline import Slot, Timeline
 
 _MEDIA: Final = "/api/v1/media/"
@@ -16,31 +17,21 @@ _LONGEST: Final = LONGEST_BYTES * 3 // 4 - 1024
 """Bytes of JSON that fit an envelope: base64url makes four of three, and what is not content wants some."""
 
 
-class _Body(messages.Part):
-    start: messages.Instant
-    end: messages.Instant
-    volume: int
-    renditions: tuple[messages.RenditionReference, ...]
-    slots: tuple[messages.Slot, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """A playlist apart from whose it is, its version, and the instants of issue and expiry.
+    """A playlist apart from whose it is, its version, and the instants of issue and expiry."""
 
-    ``digest`` is the SHA-256 of it: equal content is never published twice.
-    """
-
-    start: datetime
-    end: datetime
-    volume: int
-    renditions: tuple[messages.RenditionReference, ...]
-    slots: tuple[messages.Slot, ...]
+    said: messages.PlaylistContent
+    text: bytes
+    """The same in JSON: written once for all clusters that share it."""
     digest: str
+    """SHA-256 of ``text``: equal content is never published twice."""
 
 
-def content_of(timeline: Timeline, volume: int, renditions: Mapping[str, Rendition]) -> Content:
-    """Return what a cluster with this timeline and volume (percent) is told.
+def content_of(
+    timeline: Timeline, volume: int, renditions: Mapping[str, Rendition], rules: InForce | None = None
+) -> Content:
+    """Return what a cluster with this timeline, volume (percent) and local rules is told.
 
     If it would be longer than a message may be, its end is brought forward to the start of the first slot that
     does not fit: a shorter horizon, told as such, never a truncated list.
@@ -49,36 +40,75 @@ def content_of(timeline: Timeline, volume: int, renditions: Mapping[str, Renditi
         timeline: of any of the clusters that share it.
         volume: percent of full amplitude.
         renditions: by digest; at least those that the timeline needs.
+        rules: what the cluster must keep; None: nothing.
     """
     slots, end = timeline.slots, timeline.end
+    told = None if rules is None else _rules(rules, timeline.start)
     while True:
-        body = _body(timeline.start, end, volume, slots, renditions)
-        text = body.model_dump_json(exclude_none=True).encode()
+        said = _said(timeline.start, end, volume, slots, renditions, told)
+        text = said.model_dump_json(exclude_none=True).encode()
         if len(text) <= _LONGEST and len(slots) <= messages.MOST_SLOTS:
             break
         fitting = min(len(slots) - 1, messages.MOST_SLOTS, len(slots) * _LONGEST // len(text))
         slots, end = slots[:fitting], slots[fitting].start
-    return Content(
-        start=body.start,
-        end=body.end,
-        volume=volume,
-        renditions=body.renditions,
-        slots=body.slots,
-        digest=hashlib.sha256(text).hexdigest(),
-    )
+    return Content(said=said, text=text, digest=hashlib.sha256(text).hexdigest())
 
 
-def _body(
-    start: datetime, end: datetime, volume: int, slots: tuple[Slot, ...], renditions: Mapping[str, Rendition]
-) -> _Body:
+def _said(
+    start: datetime,
+    end: datetime,
+    volume: int,
+    slots: tuple[Slot, ...],
+    renditions: Mapping[str, Rendition],
+    rules: messages.Rules | None,
+) -> messages.PlaylistContent:
     needed = sorted({item.rendition for slot in slots for item in slot.items})
-    return _Body(
+    # Its parts are checked, the whole is not: it may still hold more than a message takes, and is cut then.
+    return messages.PlaylistContent.model_construct(
         start=start,
         end=end,
         volume=volume,
         renditions=tuple(_reference(digest, renditions[digest]) for digest in needed),
         slots=tuple(_slot(slot) for slot in slots),
+        rules=rules,
     )
+
+
+def _rules(in_force: InForce, start: datetime) -> messages.Rules | None:
+    """Return the rules as the box is told them: without holds that are over, and nobody's name or reason.
+
+    A list that is longer than the wire allows is cut: every slot has been checked against all of it here.
+    """
+    holds = [hold for hold in in_force.holds if hold.end > start][: messages.MOST_HOLDS]
+    rules = in_force.rules
+    if rules == LocalRules() and not holds:
+        return None
+    return messages.Rules(
+        time_zone=in_force.zone.key,
+        quiet=tuple(_hours(hours) for hours in rules.quiet[: messages.MOST_HOURS]),
+        weekdays=tuple(day + 1 for day in sorted(rules.weekdays)) if rules.weekdays is not None else None,
+        longest_session=_seconds(rules.longest_session),
+        most_a_day=_seconds(rules.most_a_day),
+        sessions_a_day=rules.sessions_a_day,
+        gap=_seconds(rules.gap),
+        loudest=tuple(
+            messages.Loudest(start=_clock(each.hours.start), end=_clock(each.hours.end), volume=each.volume)
+            for each in rules.loudest[: messages.MOST_HOURS]
+        ),
+        holds=tuple(messages.Hold(kind=hold.kind, start=hold.start, end=hold.end) for hold in holds),
+    )
+
+
+def _hours(hours: Hours) -> messages.Hours:
+    return messages.Hours(start=_clock(hours.start), end=_clock(hours.end))
+
+
+def _clock(shown: time) -> str:
+    return shown.isoformat("seconds")
+
+
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()
 
 
 def _reference(digest: str, rendition: Rendition) -> messages.RenditionReference:

@@ -1,7 +1,7 @@
 """What every store of Loa promises. Implementations: ``tiny.py`` and ``journal.py``; fakes in the tests.
 
-**Definitions** are the nouns that officials and boxes create and change: zones, clusters, programmes, sounds,
-officials, sessions, enrolments, boxes. Each lives in a ``Collection`` by its ``id`` and carries a
+**Definitions** are the nouns that officials and boxes create and change: zones, clusters, day types, programmes,
+decisions, sounds, officials, sessions, enrolments, boxes. Each lives in a ``Collection`` by its ``id`` and carries a
 ``revision`` that starts at 1 and rises by one with each change.
 
 **The journal** holds what only ever grows: facts (the audit trail, which is also the stream of events),
@@ -27,12 +27,14 @@ from typing import Any, Protocol, TypeVar
 
 from broadcaster.store.records import Box, Enrolment, Fact, Official, Publication, Session, Sound
 from devices.messages import Receipt, Receipts, Status
+from schedules.days import DayType
 from schedules.programmes import Programme
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Zone
 
 
 class Record(Protocol):
-    """Anything that a collection can keep: a frozen dataclass with these two fields."""
+    """Anything that a collection can keep: a frozen dataclass with these two, ``revision`` a field."""
 
     @property
     def id(self) -> str:
@@ -103,7 +105,12 @@ class Collection(Protocol[R]):
         ...
 
     def all(self) -> Sequence[R]:
-        """Return every record."""
+        """Return every record.
+
+        While no record of this collection is added, changed or removed, every call returns the same tuple, and
+        a record that stays as it is stays the same object: whoever computes from records asks by identity what
+        is new. A writer inside a transaction reads its own.
+        """
         ...
 
     def add(self, record: R) -> R:
@@ -129,7 +136,9 @@ class Definitions(Protocol):
 
     zones: Collection[Zone]
     clusters: Collection[Cluster]
+    day_types: Collection[DayType]
     programmes: Collection[Programme]
+    decisions: Collection[Decision]
     sounds: Collection[Sound]
     officials: Collection[Official]
     sessions: Collection[Session]

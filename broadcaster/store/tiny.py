@@ -4,9 +4,11 @@ A commune has some hundreds of definitions and changes a few a day. A write rewr
 documents, 7 ms at 1,000 (780 KB). A read is one ``stat`` and a look into a dictionary: 4 µs.
 """
 
+import operator
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,10 +19,21 @@ from tinydb.table import Document
 from broadcaster.store.port import AlreadyExists, Collection, NotFound, Record, RevisionConflict
 from broadcaster.store.records import Box, Enrolment, Official, Session, Sound
 from broadcaster.store.storage import CheckedStorage, Documents, RecordTable
+from schedules.days import DayType
 from schedules.programmes import Programme
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Zone
 
 R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read(Generic[R]):
+    """One state of a table, decoded."""
+
+    documents: Documents = field(default_factory=dict)
+    records: Mapping[str, R] = field(default_factory=dict)
+    all: tuple[R, ...] = ()
 
 
 class TinyCollection(Generic[R]):
@@ -31,7 +44,10 @@ class TinyCollection(Generic[R]):
         self._storage = storage
         self._name = table.name
         self._kind = TypeAdapter(kind)
-        self._read: tuple[Documents, dict[str, R]] = ({}, {})
+        self._decoding = threading.Lock()
+        self._stored: _Read[R] = _Read()
+        self._drafted: _Read[R] = self._stored
+        """What the thread inside a transaction reads, kept apart: one that fails leaves ``_stored`` as it was."""
 
     def get(self, id: str) -> R:
         """Return the record, or raise ``NotFound``."""
@@ -42,11 +58,11 @@ class TinyCollection(Generic[R]):
 
     def find(self, id: str) -> R | None:
         """Return the record, or None."""
-        return self._records().get(id)
+        return self._read().records.get(id)
 
     def all(self) -> Sequence[R]:
-        """Return every record."""
-        return tuple(self._records().values())
+        """Return every record: the same tuple until one of them is added, changed or removed."""
+        return self._read().all
 
     def add(self, record: R) -> R:
         """Store a new record at revision 1."""
@@ -80,17 +96,38 @@ class TinyCollection(Generic[R]):
             self._table.remove(doc_ids=[id])  # type: ignore[list-item]  # see document_id_class
             return record
 
-    def _records(self) -> dict[str, R]:
-        """Return the records by id; only documents that are new since the last call are decoded."""
-        documents = self._table.documents()
-        known, records = self._read
-        if documents is not known:
-            records = {
-                id: records[id] if known.get(id) is document else self._decode(id, document)
-                for id, document in documents.items()
-            }
-            self._read = documents, records
-        return records
+    def _read(self) -> _Read[R]:
+        """Return the present state; only documents that are new since the last call are decoded."""
+        documents, writing = self._table.documents(), self._storage.is_writing()
+        read = self._drafted if writing else self._stored
+        if read.documents is documents:
+            return read
+        with self._decoding:
+            read = self._decoded(documents)
+            if writing:
+                self._drafted = read
+            else:
+                self._stored = read
+        return read
+
+    def _decoded(self, documents: Documents) -> _Read[R]:
+        for known in (self._stored, self._drafted):
+            if known.documents is documents:
+                return known
+        records = {id: self._known(id, document) or self._decode(id, document) for id, document in documents.items()}
+        everyone = tuple(records.values())
+        for known in (self._stored, self._drafted):
+            if len(known.all) == len(everyone) and all(map(operator.is_, known.all, everyone)):
+                everyone = known.all  # another noun was written, perhaps by another process
+        return _Read(documents, records, everyone)
+
+    def _known(self, id: str, document: Mapping[str, Any]) -> R | None:
+        """Return the record that was decoded from the same document, or from an equal one of another process."""
+        for known in (self._stored, self._drafted):
+            before = known.documents.get(id)
+            if before is document or before == document:
+                return known.records[id]
+        return None
 
     def _encode(self, record: R, *, revision: int) -> dict[str, Any]:
         """Return the record as a document, or raise ``ValueError`` if it would not come back as it is."""
@@ -134,7 +171,9 @@ class TinyDefinitions:
         self._database.table_class = RecordTable
         self.zones: Collection[Zone] = self._collection("zones", Zone)
         self.clusters: Collection[Cluster] = self._collection("clusters", Cluster)
+        self.day_types: Collection[DayType] = self._collection("day_types", DayType)
         self.programmes: Collection[Programme] = self._collection("programmes", Programme)
+        self.decisions: Collection[Decision] = self._collection("decisions", Decision)
         self.sounds: Collection[Sound] = self._collection("sounds", Sound)
         self.officials: Collection[Official] = self._collection("officials", Official)
         self.sessions: Collection[Session] = self._collection("sessions", Session)

@@ -11,7 +11,7 @@ from typing import Final
 
 from devices.agent.ledger import Entry, Event, State
 from devices.agent.output import Cue, Heard
-from devices.agent.playlists import Agenda
+from devices.agent.playlists import Agenda, Refusal
 from devices.messages import Outcome
 from schedules.timeline import Slot, next_change, sounding_at
 
@@ -75,6 +75,9 @@ def decide(
             Event(outcome=Outcome.MISSED, at=now, slot=slot_.id, code=_why_missed(slot_, agenda, files, booted))
         )
         entries[slot_.id] = Entry(state=State.MISSED, ends=slot_.end)
+    for refusal in _refused(agenda, ledger, now):
+        events.append(Event(outcome=Outcome.REFUSED, at=now, slot=refusal.slot.id, code=refusal.code))
+        entries[refusal.slot.id] = Entry(state=State.REFUSED, ends=refusal.slot.end)
     over = {slot for slot, entry in entries.items() if entry is not None and entry.final}
     return Decision(
         cues=tuple(cue for cue in cues if cue.slot.id not in over),
@@ -92,7 +95,7 @@ def _cues(agenda: Agenda, ledger: Mapping[str, Entry], files: Mapping[str, Path]
             continue
         needed = {item.rendition for item in slot.items}
         at_hand = {digest: files[digest] for digest in needed if digest in files}
-        cue = Cue(slot=slot, end=end, files=at_hand, gain=agenda.volume / 100)
+        cue = Cue(slot=slot, end=end, files=at_hand, gain=agenda.gain(slot))
         if entry is not None or any(item.rendition in files and until > now for item, _, until in cue.spans()):
             yield cue
 
@@ -158,12 +161,17 @@ def _cut(
     """The slot may sound no more, before its end. One that never began leaves no trace: it may come back."""
     if heard is None and entry.state is State.CUED:
         return None, None
-    planned = agenda.slots.get(slot)
-    asked = "withdrawn" if planned is None else planned.cut or "superseded"
-    code = "expired" if agenda.expires <= now else asked
+    code = "expired" if agenda.expires <= now else _why_cut(slot, agenda)
     total = entry.heard_s + (_seconds(heard.lasted) if heard is not None else 0.0)
     event = Event(outcome=Outcome.INTERRUPTED, at=now, slot=slot, code=code, heard=total)
     return event, replace(entry, state=State.INTERRUPTED)
+
+
+def _why_cut(slot: str, agenda: Agenda) -> str:
+    if slot in agenda.refused:
+        return agenda.refused[slot].code
+    planned = agenda.slots.get(slot)
+    return "withdrawn" if planned is None else planned.cut or "superseded"
 
 
 def _passed(agenda: Agenda, ledger: Mapping[str, Entry], now: datetime) -> Iterator[Slot]:
@@ -173,6 +181,18 @@ def _passed(agenda: Agenda, ledger: Mapping[str, Entry], now: datetime) -> Itera
             break
         if agenda.issued < slot.end <= now and slot.id not in ledger:
             yield slot
+
+
+def _refused(agenda: Agenda, ledger: Mapping[str, Entry], now: datetime) -> Iterator[Refusal]:
+    """Slots that should have begun by now and may not, unless they ended before the playlist was issued.
+
+    Until its start a slot has no line: a playlist with other rules may still let it sound.
+    """
+    for refusal in agenda.refused.values():
+        if refusal.slot.start > now:
+            break
+        if agenda.issued < refusal.slot.end and refusal.slot.id not in ledger:
+            yield refusal
 
 
 def _why_missed(slot: Slot, agenda: Agenda, files: Mapping[str, Path], booted: datetime) -> str:
@@ -189,6 +209,7 @@ def _next_turn(agenda: Agenda, cues: tuple[Cue, ...], now: datetime) -> datetime
     moments = [now + AHEAD, agenda.expires]
     for cue in cues:
         moments += [cue.slot.start, cue.end, cue.end + SETTLE]
+    moments += [refusal.slot.start for refusal in agenda.refused.values()]
     if (soon := next_change(agenda.timeline, now)) is not None:
         moments.append(soon)
     if (later := next_change(agenda.timeline, now + AHEAD)) is not None:

@@ -17,9 +17,10 @@ class State(StrEnum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     MISSED = "missed"
+    REFUSED = "refused"
 
 
-FINAL: Final = frozenset({State.FINISHED, State.INTERRUPTED, State.MISSED})
+FINAL: Final = frozenset({State.FINISHED, State.INTERRUPTED, State.MISSED, State.REFUSED})
 """A slot in one of these never sounds again."""
 
 

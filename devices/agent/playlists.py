@@ -4,19 +4,31 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from devices import messages
 from devices.agent.files import write_whole
-from devices.messages import Playlist, RenditionReference
+from devices.messages import Playlist, RenditionReference, Rules
 from devices.trust import Held, Pinned, Refused, accept_playlist
 from schedules.levels import Level
+from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume, refusals
 from schedules.timeline import Slot, SlotItem, Timeline
 
 log = logging.getLogger(__name__)
 
 _ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A slot that the playlist names and its own rules forbid."""
+
+    slot: Slot
+    code: str
+    """The rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,43 +43,96 @@ class Agenda:
     volume: int
     """Percent of full amplitude."""
     timeline: Timeline
+    """Without what is refused."""
     slots: Mapping[str, Slot]
     """The timeline's slots by id."""
     renditions: Mapping[str, RenditionReference]
-    """By digest."""
+    """By digest; those of refused slots, too: the next playlist may let them sound."""
+    refused: Mapping[str, Refusal]
+    """By slot id, in the order of their starts."""
+    lowered: Mapping[str, int]
+    """Slot id → percent of full amplitude, where a rule makes it less than ``volume``."""
+
+    def gain(self, slot: Slot) -> float:
+        """Return the factor to amplitude at which a slot sounds, 0 to 1."""
+        return self.lowered.get(slot.id, self.volume) / 100
 
 
 def agenda_of(playlist: Playlist, *, since: datetime) -> Agenda:
-    """Translate a verified playlist."""
-    slots = tuple(
-        Slot(
-            id=slot.id,
-            title=slot.title,
-            level=Level(slot.level),
-            start=slot.start,
-            end=slot.start + timedelta(seconds=slot.duration),
-            items=tuple(
-                SlotItem(
-                    rendition=item.rendition,
-                    offset=timedelta(seconds=item.offset),
-                    duration=timedelta(seconds=item.duration),
-                )
-                for item in slot.items
-            ),
-            cut=slot.cut,
-        )
-        for slot in playlist.slots
-    )
+    """Translate a verified playlist; what its rules forbid never reaches the timeline."""
+    asked = tuple(_slot(slot) for slot in playlist.slots)
+    in_force = in_force_of(playlist.rules) if playlist.rules is not None else None
+    breaches = refusals(asked, in_force, since=playlist.start) if in_force is not None else {}
+    slots = tuple(slot for slot in asked if slot.id not in breaches)
     return Agenda(
         version=playlist.version,
         issued=playlist.issued,
         expires=playlist.expires,
         since=since,
         volume=playlist.volume,
-        timeline=Timeline(cluster=playlist.cluster, start=playlist.start, end=playlist.end, slots=slots),
+        timeline=Timeline(start=playlist.start, end=playlist.end, slots=slots),
         slots={slot.id: slot for slot in slots},
         renditions={reference.digest: reference for reference in playlist.renditions},
+        refused={
+            slot.id: Refusal(slot=slot, code=breaches[slot.id].rule.value) for slot in asked if slot.id in breaches
+        },
+        lowered=_lowered(slots, playlist.volume, in_force) if in_force is not None else {},
     )
+
+
+def in_force_of(rules: Rules) -> InForce:
+    """Translate the rules of a verified playlist; of a hold the box learns neither who placed it nor why."""
+    holds = (
+        Hold(id=str(number), kind=hold.kind, reason="", start=hold.start, end=hold.end, by="", placed_at=hold.start)
+        for number, hold in enumerate(rules.holds)
+    )
+    return InForce(
+        zone=ZoneInfo(rules.time_zone),
+        rules=LocalRules(
+            quiet=tuple(_hours(hours) for hours in rules.quiet),
+            weekdays=frozenset(day - 1 for day in rules.weekdays) if rules.weekdays is not None else None,
+            longest_session=_duration(rules.longest_session),
+            most_a_day=_duration(rules.most_a_day),
+            sessions_a_day=rules.sessions_a_day,
+            gap=_duration(rules.gap),
+            loudest=tuple(Loudest(hours=_hours(loudest), volume=loudest.volume) for loudest in rules.loudest),
+        ),
+        holds=tuple(sorted(holds, key=lambda hold: hold.start)),
+    )
+
+
+def _lowered(slots: tuple[Slot, ...], volume: int, in_force: InForce) -> dict[str, int]:
+    highest = {
+        slot.id: highest_volume(slot.start, slot.end, in_force) for slot in slots if slot.level is not Level.EMERGENCY
+    }
+    return {slot: percent for slot, percent in highest.items() if percent < volume}
+
+
+def _slot(slot: messages.Slot) -> Slot:
+    return Slot(
+        id=slot.id,
+        title=slot.title,
+        level=Level(slot.level),
+        start=slot.start,
+        end=slot.start + timedelta(seconds=slot.duration),
+        items=tuple(
+            SlotItem(
+                rendition=item.rendition,
+                offset=timedelta(seconds=item.offset),
+                duration=timedelta(seconds=item.duration),
+            )
+            for item in slot.items
+        ),
+        cut=slot.cut,
+    )
+
+
+def _hours(hours: messages.Hours) -> Hours:
+    return Hours(start=time.fromisoformat(hours.start), end=time.fromisoformat(hours.end))
+
+
+def _duration(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 class Shelf:
@@ -92,7 +157,8 @@ class Shelf:
         except (OSError, Refused) as error:
             log.error("held playlist cannot be read path=%s error=%s", self._path, error)
             return
-        self._hold(held, datetime.fromtimestamp(self._path.stat().st_mtime, UTC))
+        since = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+        self._hold(held, agenda_of(held.playlist, since=since))
 
     async def put(self, raw: bytes, now: datetime) -> bool:
         """Take a playlist from the network; True if it is new, False if it is the held one again.
@@ -104,10 +170,21 @@ class Shelf:
         accepted = accept_playlist(raw, self._pinned, held=self.held, now=now)
         if accepted is self.held:
             return False
-        await asyncio.to_thread(write_whole, self._path, raw)
-        self._hold(accepted, now)
+        self._hold(accepted, await asyncio.to_thread(self._store, accepted, now))
         return True
 
-    def _hold(self, held: Held, since: datetime) -> None:
-        self.agenda = agenda_of(held.playlist, since=since)
-        self.held = held
+    def _store(self, held: Held, now: datetime) -> Agenda:
+        """Write it down and look at every slot; in a thread, because either may take a while."""
+        write_whole(self._path, held.raw)
+        return agenda_of(held.playlist, since=now)
+
+    def _hold(self, held: Held, agenda: Agenda) -> None:
+        self.held, self.agenda = held, agenda
+        if refused := [*agenda.refused.values()]:
+            log.warning(
+                "slots refused by local rules version=%d slots=%d first=%s code=%s",
+                agenda.version,
+                len(refused),
+                refused[0].slot.id,
+                refused[0].code,
+            )

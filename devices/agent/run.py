@@ -139,6 +139,7 @@ class Box:
             renditions_missing=self._cache.missing if held else None,
             playing=self._player.playing,
             volume=held.playlist.volume if held else None,
+            slots_refused=len(self._shelf.agenda.refused) if self._shelf.agenda else None,
             receipts_waiting=self._outbox.waiting,
             free_bytes=self._free_bytes(),
             output=self._output.name[:200],

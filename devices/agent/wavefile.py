@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from devices.agent.clock import to_ns
 from devices.agent.files import write_whole
 from devices.agent.mixer import sample_at
-from devices.messages import Instant
+from devices.values import Instant
 
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2

@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
         "broadcaster/store/tiny.py",
         "devices/messages.py",
         "devices/trust.py",
+        "devices/values.py",
         "devices/agent/config.py",
         "devices/agent/enrolment.py",
         "devices/agent/wavefile.py",

@@ -62,6 +62,7 @@ def playlist(**changes: Any) -> Json:
         "volume": 80,
         "renditions": [rendition()],
         "slots": [slot()],
+        "rules": rules(),
         **changes,
     }
 
@@ -78,6 +79,22 @@ def slot(**changes: Any) -> Json:
         "start": "2026-03-02T22:00:00.000000Z",
         "duration": 5.0,
         "items": [{"rendition": DIGEST, "offset": 0.0, "duration": 5.0}],
+        **changes,
+    }
+
+
+def rules(**changes: Any) -> Json:
+    hours = {"start": "21:00:00", "end": "05:00:00"}
+    return {
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "quiet": [hours],
+        "weekdays": [1, 2, 3, 4, 5],
+        "longest_session": 900.0,
+        "most_a_day": 2700.0,
+        "sessions_a_day": 2,
+        "gap": 1800.0,
+        "loudest": [{**hours, "volume": 40}],
+        "holds": [{"kind": "exam", "start": "2026-06-25T00:00:00Z", "end": "2026-06-28T00:00:00Z"}],
         **changes,
     }
 

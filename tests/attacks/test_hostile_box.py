@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcaster.config import Settings
+from broadcaster.flow.plan import Board
 from broadcaster.publisher.intake import Intake
 from broadcaster.publisher.playlists import Planner
 from broadcaster.store.journal import SqliteJournal
@@ -169,7 +170,9 @@ def test_the_largest_numbers_of_the_wire_fit_the_journal(
 
 @pytest.mark.parametrize("version", [2**53, 2**53 - 1, 2**41])
 def test_a_box_that_claims_the_last_version_there_is_does_not_stop_the_planner(store: Store, version: int) -> None:
-    planner = Planner(store=store, settings=Settings(), key=SERVER, planned=lambda: None)
+    planner = Planner(
+        store=store, board=Board(store.definitions, Settings()), settings=Settings(), key=SERVER, planned=lambda: None
+    )
     lie = Status(box="box-1", cluster=CLUSTER, at=NOW, online=True, playlist=version)
     store.journal.store_status(lie, received_at=NOW)
     for days in (0, 1):
@@ -178,7 +181,9 @@ def test_a_box_that_claims_the_last_version_there_is_does_not_stop_the_planner(s
 
 
 def test_versions_go_on_from_what_an_honest_box_holds_when_the_store_is_an_old_copy(store: Store) -> None:
-    planner = Planner(store=store, settings=Settings(), key=SERVER, planned=lambda: None)
+    planner = Planner(
+        store=store, board=Board(store.definitions, Settings()), settings=Settings(), key=SERVER, planned=lambda: None
+    )
     said = Status(box="box-1", cluster=CLUSTER, at=NOW, online=True, playlist=412)
     store.journal.store_status(said, received_at=NOW)
     planner.turn(NOW)

@@ -28,6 +28,7 @@ from tests.attacks.forging import (
     every_door,
     playlist,
     rendition,
+    rules,
     sign,
     slot,
 )
@@ -258,6 +259,76 @@ def test_a_field_out_of_its_bounds(changes: Json) -> None:
         assert code_of(PLAYLISTS, envelope.seal(document, messages.PLAYLIST, SERVER)) == "bad_format"
     else:
         assert code_of(PLAYLISTS, sign(PLAYLISTS.header, document, SERVER)) == "too_long"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time_zone": "Asia/Nam_Chanh"},
+        {"time_zone": "asia"},
+        {"time_zone": "Asia"},
+        {"time_zone": ""},
+        {"time_zone": None},
+        {"time_zone": 7},
+        {"time_zone": "../../etc/passwd"},
+        {"time_zone": "/usr/share/zoneinfo/Asia/Ho_Chi_Minh"},
+        {"time_zone": "Asia/Ho_Chi_Minh\n"},
+        {"time_zone": "Asia/Ho_Chi_Minh\0"},
+        {"time_zone": "zone.tab"},
+        {"time_zone": "a" * 65},
+        {"quiet": [{"start": "21:00", "end": "05:00:00"}]},
+        {"quiet": [{"start": "24:00:00", "end": "05:00:00"}]},
+        {"quiet": [{"start": "21:00:60", "end": "05:00:00"}]},
+        {"quiet": [{"start": "٢١:00:00", "end": "05:00:00"}]},
+        {"quiet": [{"start": "21:00:00\n", "end": "05:00:00"}]},
+        {"quiet": [{"start": "21:00:00Z", "end": "05:00:00"}]},
+        {"quiet": [{"start": 75_600, "end": 18_000}]},
+        {"quiet": [{"start": "21:00:00"}]},
+        {"quiet": rules()["quiet"] * 65},
+        {"quiet": None},
+        {"quiet": {}},
+        {"weekdays": [0]},
+        {"weekdays": [8]},
+        {"weekdays": ["1"]},
+        {"weekdays": [True]},
+        {"weekdays": [1] * 8},
+        {"weekdays": 1},
+        {"longest_session": -1},
+        {"longest_session": "900"},
+        {"most_a_day": 31 * 86_400 + 1},
+        {"most_a_day": True},
+        {"gap": 1e300},
+        {"sessions_a_day": -1},
+        {"sessions_a_day": 2.5},
+        {"sessions_a_day": 10**400},
+        {"loudest": [{"start": "21:00:00", "end": "05:00:00", "volume": 101}]},
+        {"loudest": [{"start": "21:00:00", "end": "05:00:00", "volume": -1}]},
+        {"loudest": rules()["loudest"] * 65},
+        {"holds": [{"kind": "exam", "start": "2026-06-25", "end": "2026-06-28T00:00:00Z"}]},
+        {"holds": [{"kind": "exam", "start": "2026-06-25T00:00:00", "end": "2026-06-28T00:00:00"}]},
+        {"holds": [{"kind": "", "start": "2026-06-25T00:00:00Z", "end": "2026-06-28T00:00:00Z"}]},
+        {"holds": [{"start": "2026-06-25T00:00:00Z", "end": "2026-06-28T00:00:00Z"}]},
+        {"holds": rules()["holds"] * 257},
+    ],
+    ids=str,
+)
+def test_a_rule_out_of_its_bounds(changes: Json) -> None:
+    """No rule is passed over because it cannot be read: the playlist is refused, and the one before stays."""
+    assert refused_playlist(playlist(rules=rules(**changes))) == "bad_format"
+
+
+@pytest.mark.parametrize("nothing", [[], "", 0, False, "none", {}, {"quiet": []}])
+def test_rules_that_are_none(nothing: object) -> None:
+    assert refused_playlist(playlist(rules=nothing)) == "bad_format"
+
+
+def test_a_playlist_without_rules_and_one_whose_rules_say_nothing() -> None:
+    plain = playlist()
+    del plain["rules"]
+    assert hold(plain).playlist.rules is None
+    assert "rules" not in json.loads(hold(plain).playlist.to_bytes())
+    said = hold(playlist(rules={"time_zone": "Asia/Ho_Chi_Minh"})).playlist.rules
+    assert said == messages.Rules(time_zone="Asia/Ho_Chi_Minh")
 
 
 @every_door

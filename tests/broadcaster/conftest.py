@@ -18,6 +18,7 @@ from broadcaster.api.problems import PROBLEMS
 from broadcaster.api.server import create
 from broadcaster.app import opened
 from broadcaster.config import Settings
+from broadcaster.flow.plan import Board
 from broadcaster.flow.prepare import Preparation
 from broadcaster.store.port import Definitions
 from broadcaster.store.records import Sound
@@ -28,7 +29,18 @@ from tests.fakes.asgi import Answer, Browser, HangUp, Sent
 
 T = TypeVar("T")
 
-NOUNS = ("zones", "clusters", "programmes", "sounds", "officials", "sessions", "enrolments", "boxes")
+NOUNS = (
+    "zones",
+    "clusters",
+    "day_types",
+    "programmes",
+    "decisions",
+    "sounds",
+    "officials",
+    "sessions",
+    "enrolments",
+    "boxes",
+)
 
 
 @dataclass
@@ -177,6 +189,7 @@ def commune(store: Store, library: Library, station: Settings, key: SigningKey) 
     context = Context(
         settings=station,
         store=store,
+        board=Board(store.definitions, station),
         library=library,
         preparation=Preparation(store=store, library=library, settings=station.sound, zone=station.station.zone),
         playlist_keys=(key.public(),),

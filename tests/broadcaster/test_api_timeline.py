@@ -49,12 +49,20 @@ def test_a_timeline_begins_now_and_spans_a_day_unless_told(commune: Commune, slo
 
 def test_a_timeline_says_what_did_not_come_as_meant_and_why(commune: Commune, slot: str) -> None:
     warning = ready_sound(commune.store, commune.library, "warning", seconds=30)
-    wish = {"title": "Bão", "sound": warning.id, "zones": ["nam-chanh"], "at": START.isoformat(), "level": "emergency"}
+    wish = {
+        "title": "Bão",
+        "sound": warning.id,
+        "zones": ["nam-chanh"],
+        "at": START.isoformat(),
+        "level": "emergency",
+        "reason": "Bão",
+    }
     storm = commune.post("/announcements", wish)
     [cluster] = commune.get("/timeline", query={**DAY, "cluster": "nam-chanh-1"})["clusters"]
     assert [each["title"] for each in cluster["slots"]] == ["Bão", "Bản tin"]
     [change] = cluster["changes"]
-    assert (change["occurrence"], change["outcome"], change["reason"]) == (slot, "moved", "air_taken")
+    assert (change["occurrence"], change["outcome"], change["code"]) == (slot, "moved", "air_taken")
+    assert "Bão" in change["sentence"]
     assert change["by"].partition("@")[0] == storm["id"]
     assert datetime.fromisoformat(change["start"]) == START + timedelta(seconds=30)
 
@@ -182,7 +190,14 @@ def test_a_slot_that_is_cut_on_one_cluster_is_measured_by_its_own_length_on_each
     commune.clock.now = START + timedelta(seconds=10)
     warning = ready_sound(commune.store, commune.library, "warning", seconds=90)
     when = START + timedelta(seconds=20)
-    wish = {"title": "Bão", "sound": warning.id, "zones": ["nam-chanh"], "at": when.isoformat(), "level": "emergency"}
+    wish = {
+        "title": "Bão",
+        "sound": warning.id,
+        "zones": ["nam-chanh"],
+        "at": when.isoformat(),
+        "level": "emergency",
+        "reason": "Bão",
+    }
     commune.post("/announcements", wish)
     for box, cluster in (("a", "nam-chanh-1"), ("c", "ngan-ro-1")):
         played = receipt(1, Outcome.FINISHED, at=START, slot=slot, offset=0.0, heard=20.0)

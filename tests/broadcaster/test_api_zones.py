@@ -17,7 +17,7 @@ HAMLET = {"id": "bung-lon", "name": "Ấp Bưng Lớn", "kind": "ấp", "parent"
 
 def test_a_zone_is_added_changed_moved_and_removed(commune: Commune) -> None:
     added = commune.post("/zones", HAMLET)
-    assert added == {**HAMLET, "area": None, "revision": 1}
+    assert added == {**HAMLET, "area": None, "rules": None, "holds": [], "revision": 1}
     area = {"type": "Point", "coordinates": [106.2, 9.5]}
     changed = commune.ask("PATCH", "/zones/bung-lon", json={"revision": 1, "parent": "lich-hoi-thuong", "area": area})
     assert changed.json() == {**added, "parent": "lich-hoi-thuong", "area": area, "revision": 2}

@@ -2,12 +2,14 @@
 
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from broadcaster.config import ConfigError, Settings, load
+from schedules.levels import Policy, Side
 
 FILE = Path(__file__).parents[2] / "config.toml"
 
@@ -69,6 +71,22 @@ def test_the_environment_wins_over_the_file_line_by_line(tmp_path: Path, monkeyp
     assert (settings.http.port, settings.http.host, settings.data.dir) == (9002, "0.0.0.0", Path("/srv/loa"))  # noqa: S104
 
 
+def test_the_core_is_told_the_station_s_policy(tmp_path: Path) -> None:
+    assert load().policy == Policy(), "the defaults of the file and of the core are the same"
+    path = written(
+        tmp_path,
+        '[station]\ntier = "ward"\n[plan]\ntiers = ["city", "ward"]\nundecided = "above"\n'
+        "decide_minutes = 30\nmost_move_minutes = 5\n",
+    )
+    assert load(path).policy == Policy(
+        tiers=("city", "ward"),
+        own="ward",
+        undecided=Side.ABOVE,
+        decide_before=timedelta(minutes=30),
+        most_move=timedelta(minutes=5),
+    )
+
+
 def test_every_mistake_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(
         tmp_path,
@@ -99,6 +117,15 @@ def test_every_mistake_is_told_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         ("LOA_HTTP", "not json", "LOA_HTTP: there is no such setting; did you mean LOA_HTTP__KEY?"),
         ("LOA_HTTP_PORT", "9000", "LOA_HTTP_PORT: there is no such setting; did you mean LOA_HTTP__PORT?"),
         ("LOA_SOUND__RATE", "nan", "sound.rate: "),
+        (
+            "LOA_STATION__TIER",
+            "district",
+            "station.tier: 'district' is none of plan.tiers (central, province, commune)",
+        ),
+        ("LOA_PLAN__TIERS", '["commune", "commune"]', "plan.tiers: a tier is named twice"),
+        ("LOA_PLAN__TIERS", "[]", "plan.tiers: "),
+        ("LOA_PLAN__UNDECIDED", "nobody", "plan.undecided: "),
+        ("LOA_PLAN__DECIDE_MINUTES", "-1", "plan.decide_minutes: "),
         ("LOA_SESSION__HOURS", "0", "session.hours: "),
     ],
 )

@@ -16,7 +16,7 @@ from broadcaster.config import Settings
 from broadcaster.errors import Refusal
 from broadcaster.flow import announce, prepare, report, schedule, sign_in
 from broadcaster.flow.approve import approved
-from broadcaster.flow.plan import Window, airing, playlist_window
+from broadcaster.flow.plan import Board, Window, playlist_window
 from broadcaster.flow.prepare import Preparation, Words
 from broadcaster.store.port import Unwritable
 from broadcaster.store.records import Role, Sound, SoundState
@@ -42,6 +42,7 @@ from tests.broadcaster.commune import (
 from tests.fakes.store import MemoryDefinitions, MemoryJournal
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+TERMS = schedule.Terms(zone=ZONE)
 EVERYWHERE = Targets(zones=("tran-de",))
 
 
@@ -59,7 +60,7 @@ def draft(*sounds: Sound, recurrence: Recurrence | None = None) -> schedule.Draf
 
 
 def submit(store: Store, wanted: schedule.Draft) -> Programme:
-    return schedule.submit(wanted, zone=ZONE, by=OFFICIAL, store=store, now=NOW)
+    return schedule.submit(wanted, terms=TERMS, by=OFFICIAL, store=store, now=NOW)
 
 
 def make_ready(store: Store, sound: Sound, *, now: datetime = NOW, seconds: float = 60) -> None:
@@ -151,15 +152,13 @@ def test_a_draft_of_nothing_is_refused(memory: Store) -> None:
 
 def test_now_and_again_is_known_at_once_while_its_words_are_spoken(memory: Store) -> None:
     wish = announce.Announcement(
-        title="x",
+        draft=draft(),
         items=(Words(text="Kính thưa bà con", voice="vi-north", rate=1.0),),
-        targets=EVERYWHERE,
-        level=Level.ROUTINE,
         at=None,
         repeat=announce.Repeat(every=timedelta(minutes=5), times=3),
     )
     limits = prepare.limits(Settings().sound)
-    programme = announce.announce(wish, limits=limits, zone=ZONE, by=OFFICIAL, store=memory, now=NOW)
+    programme = announce.announce(wish, limits=limits, terms=TERMS, by=OFFICIAL, store=memory, now=NOW)
     assert programme.state is ProgrammeState.PREPARING
     assert programme.recurrence == Recurrence(
         start=datetime(2026, 3, 3, 5, 0, 30), rule="FREQ=MINUTELY;INTERVAL=5;COUNT=3"
@@ -336,7 +335,7 @@ def test_airing_is_what_the_slot_says(memory: Store, library: Library) -> None:
     programme = submit(memory, draft(ready_sound(memory, library)))
     start = NOW + timedelta(seconds=10)
     for t, expected in ((start, True), (start + timedelta(seconds=59.9), True), (start + timedelta(minutes=1), False)):
-        said = airing(memory.definitions, Settings(), t)
+        said = Board(memory.definitions, Settings()).airing(t)
         assert said.keys() == {"nam-chanh-1", "nam-chanh-2", "ngan-ro-1"}
         assert all(bool(slot) is expected for slot in said.values())
         assert all(slot is None or slot.id.startswith(programme.id) for slot in said.values())
@@ -344,32 +343,34 @@ def test_airing_is_what_the_slot_says(memory: Store, library: Library) -> None:
 
 # Closing
 
+GRACE = timedelta(minutes=1)
+
 
 def test_an_occurrence_is_closed_once_after_its_grace(memory: Store, library: Library) -> None:
-    wanted = Settings()
-    assert report.close(settings=wanted, store=memory, now=NOW) == []
+    board = Board(memory.definitions, Settings())
+    assert report.close(grace=GRACE, board=board, store=memory, now=NOW) == []
     programme = submit(memory, draft(ready_sound(memory, library)))
     end = NOW + timedelta(seconds=70)
-    assert report.next_close(settings=wanted, store=memory, now=NOW) == end + timedelta(seconds=60)
+    assert report.next_close(grace=GRACE, board=board, now=NOW) == end + timedelta(seconds=60)
     slot = f"{programme.id}@{NOW + timedelta(seconds=10):%Y%m%dT%H%M%SZ}"
     played = receipt(1, Outcome.FINISHED, at=end, slot=slot, offset=0.0, heard=60.0)
     memory.journal.store_receipts(receipts(played), received_at=end)
-    assert report.close(settings=wanted, store=memory, now=end + timedelta(seconds=60)) == []
-    [closed] = report.close(settings=wanted, store=memory, now=end + timedelta(seconds=60, microseconds=1))
+    assert report.close(grace=GRACE, board=board, store=memory, now=end + timedelta(seconds=60)) == []
+    [closed] = report.close(grace=GRACE, board=board, store=memory, now=end + timedelta(seconds=60, microseconds=1))
     assert (closed.slot.id, closed.summary.heard, closed.summary.unknown) == (slot, 1, 2)
-    assert report.close(settings=wanted, store=memory, now=end + timedelta(days=1)) == []
+    assert report.close(grace=GRACE, board=board, store=memory, now=end + timedelta(days=1)) == []
     facts = memory.journal.facts(kind="report.closed")
     assert [len(fact.body["occurrences"]) for fact in facts] == [0, 1]
-    assert report.next_close(settings=wanted, store=memory, now=end) is None
+    assert report.next_close(grace=GRACE, board=board, now=end) is None
 
 
 def test_what_ended_while_the_server_was_down_is_closed_at_its_return(memory: Store, library: Library) -> None:
-    wanted = Settings()
-    report.close(settings=wanted, store=memory, now=NOW)
+    board = Board(memory.definitions, Settings())
+    report.close(grace=GRACE, board=board, store=memory, now=NOW)
     daily = Recurrence(start=datetime(2026, 3, 3, 6, 0), rule="FREQ=DAILY")
     submit(memory, draft(ready_sound(memory, library), recurrence=daily))
-    assert len(report.close(settings=wanted, store=memory, now=NOW + timedelta(days=5))) == 5
-    months = report.close(settings=wanted, store=memory, now=NOW + timedelta(days=100))
+    assert len(report.close(grace=GRACE, board=board, store=memory, now=NOW + timedelta(days=5))) == 5
+    months = report.close(grace=GRACE, board=board, store=memory, now=NOW + timedelta(days=100))
     assert len(months) == 31, "longer ago than a month is past telling"
 
 

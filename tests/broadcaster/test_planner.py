@@ -9,6 +9,7 @@ import pytest
 from audio.library import Library
 from broadcaster.config import Settings
 from broadcaster.flow import arrange, schedule
+from broadcaster.flow.plan import Board
 from broadcaster.publisher.content import content_of
 from broadcaster.publisher.playlists import Planner, issue
 from broadcaster.store.records import Publication
@@ -23,11 +24,18 @@ from schedules.zones import Targets
 from tests.broadcaster.commune import ADMIN, NOW, OFFICIAL, ready_sound, rendition, status
 
 MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+LOOK_AGAIN = timedelta(seconds=30)
+"""How often the planner compares its versions with what boxes say they hold."""
 
 
 @pytest.fixture
 def planner(store: Store, station: Settings, key: SigningKey) -> Planner:
-    return Planner(store=store, settings=station, key=key, planned=lambda: None)
+    return planner_of(store, station, key)
+
+
+def planner_of(store: Store, station: Settings, key: SigningKey) -> Planner:
+    board = Board(store.definitions, station)
+    return Planner(store=store, board=board, settings=station, key=key, planned=lambda: None)
 
 
 @pytest.fixture
@@ -51,7 +59,8 @@ class Announce:
             targets=Targets(zones=zones),
             recurrence=Recurrence(start=datetime(2026, 3, 3, hour, 0), rule="FREQ=DAILY"),
         )
-        return schedule.submit(draft, zone=self._station.station.zone, by=OFFICIAL, store=self._store, now=NOW).id
+        terms = schedule.Terms(zone=self._station.station.zone)
+        return schedule.submit(draft, terms=terms, by=OFFICIAL, store=self._store, now=NOW).id
 
 
 def opened(publication: Publication, key: SigningKey, now: datetime = NOW) -> messages.Playlist:
@@ -60,9 +69,9 @@ def opened(publication: Publication, key: SigningKey, now: datetime = NOW) -> me
     return trust.accept_playlist(publication.envelope, pinned, held=None, now=now).playlist
 
 
-def turn(planner: Planner, now: datetime) -> list[Publication]:
+def turn(planner: Planner, store: Store, now: datetime) -> list[Publication]:
     """Let the planner look once; return what is new."""
-    journal = planner.store.journal
+    journal = store.journal
     before = journal.publications()
     count = planner.turn(now)
     new = [each for cluster, each in journal.publications().items() if each != before.get(cluster)]
@@ -78,7 +87,7 @@ def test_every_cluster_gets_a_playlist_that_its_box_takes(
     planner: Planner, announce: Announce, key: SigningKey, store: Store
 ) -> None:
     programme = announce("nam-chanh")
-    found = {each.cluster: opened(each, key) for each in turn(planner, NOW)}
+    found = {each.cluster: opened(each, key) for each in turn(planner, store, NOW)}
     assert {cluster: len(each.slots) for cluster, each in found.items()} == {
         "nam-chanh-1": 8,
         "nam-chanh-2": 8,
@@ -97,24 +106,24 @@ def test_every_cluster_gets_a_playlist_that_its_box_takes(
     assert reference.url == f"/api/v1/media/{sound.rendition.digest}"
 
 
-def test_what_says_the_same_is_not_published_again(planner: Planner, announce: Announce) -> None:
+def test_what_says_the_same_is_not_published_again(planner: Planner, announce: Announce, store: Store) -> None:
     announce("nam-chanh")
-    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 1, "nam-chanh-2": 1, "ngan-ro-1": 1}
+    assert versions(turn(planner, store, NOW)) == {"nam-chanh-1": 1, "nam-chanh-2": 1, "ngan-ro-1": 1}
     for later in (timedelta(0), timedelta(minutes=1), timedelta(hours=18, minutes=59)):
-        assert turn(planner, NOW + later) == []
+        assert turn(planner, store, NOW + later) == []
 
 
 def test_a_change_is_published_where_it_is_heard(planner: Planner, announce: Announce, store: Store) -> None:
     announce("nam-chanh")
-    turn(planner, NOW)
+    turn(planner, store, NOW)
     other = announce("dai-an-2", name="other")
-    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 2}
+    assert versions(turn(planner, store, NOW)) == {"ngan-ro-1": 2}
     schedule.withdraw(other, by=OFFICIAL, store=store, now=NOW)
-    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 3}
+    assert versions(turn(planner, store, NOW)) == {"ngan-ro-1": 3}
     arrange.change_cluster("nam-chanh-2", {"volume": 40}, revision=1, by=ADMIN, store=store, now=NOW)
-    assert versions(turn(planner, NOW)) == {"nam-chanh-2": 2}
+    assert versions(turn(planner, store, NOW)) == {"nam-chanh-2": 2}
     store.definitions.clusters.change("ngan-ro-1", lambda old: replace(old, zone="nam-chanh"))
-    assert versions(turn(planner, NOW)) == {"ngan-ro-1": 4}
+    assert versions(turn(planner, store, NOW)) == {"ngan-ro-1": 4}
     assert versions(list(store.journal.publications().values())) == {
         "nam-chanh-1": 1,
         "nam-chanh-2": 2,
@@ -122,12 +131,14 @@ def test_a_change_is_published_where_it_is_heard(planner: Planner, announce: Ann
     }
 
 
-def test_the_window_rolls_at_local_midnight(planner: Planner, announce: Announce, key: SigningKey) -> None:
+def test_the_window_rolls_at_local_midnight(
+    planner: Planner, announce: Announce, store: Store, key: SigningKey
+) -> None:
     announce("tran-de")
-    turn(planner, NOW)
+    turn(planner, store, NOW)
     midnight = MIDNIGHT + timedelta(days=1)
-    assert turn(planner, midnight - timedelta(microseconds=1)) == []
-    rolled = turn(planner, midnight)
+    assert turn(planner, store, midnight - timedelta(microseconds=1)) == []
+    rolled = turn(planner, store, midnight)
     assert versions(rolled) == {"nam-chanh-1": 2, "nam-chanh-2": 2, "ngan-ro-1": 2}
     said = opened(rolled[0], key, midnight)
     assert (said.start, len(said.slots)) == (midnight, 8)
@@ -138,31 +149,31 @@ def test_it_is_the_same_after_a_restart(
     planner: Planner, announce: Announce, store: Store, station: Settings, key: SigningKey
 ) -> None:
     announce("tran-de")
-    turn(planner, NOW)
-    again = Planner(store=store, settings=station, key=key, planned=lambda: None)
-    assert turn(again, NOW + timedelta(seconds=5)) == []
+    turn(planner, store, NOW)
+    again = planner_of(store, station, key)
+    assert turn(again, store, NOW + timedelta(seconds=5)) == []
 
 
 def test_a_box_that_holds_more_than_we_ever_published_is_overtaken(planner: Planner, store: Store) -> None:
     """The store is an old copy: boxes would refuse every version up to theirs."""
-    turn(planner, NOW)
+    turn(planner, store, NOW)
     store.journal.store_status(status(playlist=9), received_at=NOW)
-    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 10}
-    assert turn(planner, NOW) == []
+    assert versions(turn(planner, store, NOW + LOOK_AGAIN)) == {"nam-chanh-1": 10}
+    assert turn(planner, store, NOW + 2 * LOOK_AGAIN) == []
 
 
 def test_a_new_store_overtakes_at_its_first_playlist(planner: Planner, store: Store) -> None:
     store.journal.store_status(status(playlist=9), received_at=NOW)
-    assert versions(turn(planner, NOW))["nam-chanh-1"] == 10
+    assert versions(turn(planner, store, NOW))["nam-chanh-1"] == 10
 
 
 @pytest.mark.parametrize("claim", [2**53, 2**53 - 1])
 def test_a_box_that_lies_about_its_version_does_not_end_publishing(planner: Planner, store: Store, claim: int) -> None:
-    turn(planner, NOW)
+    turn(planner, store, NOW)
     store.journal.store_status(status(playlist=claim), received_at=NOW)
-    assert turn(planner, NOW) == []
+    assert turn(planner, store, NOW + LOOK_AGAIN) == []
     arrange.change_cluster("nam-chanh-1", {"volume": 40}, revision=1, by=ADMIN, store=store, now=NOW)
-    assert versions(turn(planner, NOW)) == {"nam-chanh-1": 2}
+    assert versions(turn(planner, store, NOW)) == {"nam-chanh-1": 2}
 
 
 # A playlist that would be too long for a message
@@ -183,7 +194,7 @@ def crowded(count: int, *, title: str, renditions: int = 1) -> tuple[Timeline, d
         )
         for number in range(count)
     )
-    timeline = Timeline(cluster="c", start=MIDNIGHT, end=MIDNIGHT + timedelta(days=8), slots=slots)
+    timeline = Timeline(start=MIDNIGHT, end=MIDNIGHT + timedelta(days=8), slots=slots)
     return timeline, {digest: rendition(digest) for digest in digests}
 
 
@@ -202,7 +213,7 @@ def crowded(count: int, *, title: str, renditions: int = 1) -> tuple[Timeline, d
 def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, renditions: int, key: SigningKey) -> None:
     timeline, held = crowded(count, title=title, renditions=renditions)
     said = content_of(timeline, 80, held)
-    publication = issue("c", said, after=None, held=0, valid=timedelta(days=7), key=key, now=NOW)
+    publication = issue("c", said, version=1, valid=timedelta(days=7), key=key, now=NOW)
     assert len(publication.envelope) <= LONGEST_BYTES
     playlist = opened(publication, key)
     kept = len(playlist.slots)
@@ -220,6 +231,6 @@ def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, rendit
 def test_the_digest_of_a_content_is_that_of_its_meaning() -> None:
     timeline, held = crowded(3, title="x")
     said = content_of(timeline, 80, held)
-    assert content_of(replace(timeline, cluster="other"), 80, held).digest == said.digest
+    assert content_of(replace(timeline, slots=timeline.slots[:]), 80, held).digest == said.digest
     assert content_of(timeline, 81, held).digest != said.digest
     assert content_of(replace(timeline, slots=timeline.slots[1:]), 80, held).digest != said.digest

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,12 @@ from broadcaster.store.port import (
 )
 from broadcaster.store.records import Box, Enrolment, Official, Rendition, Role, Session, Sound, SoundState
 from broadcaster.store.tiny import TinyDefinitions
-from schedules.levels import Level
-from schedules.programmes import Approval, Item, Programme
-from schedules.recurrence import Recurrence
+from schedules.days import Days, DayType
+from schedules.levels import Level, Side
+from schedules.programmes import Approval, IfTaken, Item, Programme, Yielding
+from schedules.recurrence import Every, Recurrence
+from schedules.rules import Hold, Hours, LocalRules, Loudest
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Location, Targets, Zone
 from tests.fakes.store import MemoryDefinitions
 
@@ -146,6 +149,38 @@ class TestCollection:
         assert store.officials.all() == ()
         store.officials.add(official("lan"))
         assert store.officials.get("lan") == official("lan")
+
+    def test_all_is_the_same_object_until_a_record_of_the_noun_changes(self, store: Definitions) -> None:
+        assert store.officials.all() is store.officials.all()
+        store.officials.add(official("lan"))
+        both = store.officials.add(official("hoa")), store.officials.all()
+        store.enrolments.add(enrolment(1))
+        store.officials.change("lan", unchanged)
+        assert store.officials.all() is both[1]
+        store.officials.change("lan", promoted)
+        assert store.officials.all() is not both[1]
+        assert store.officials.get("hoa") is both[1][1], "one that stays as it is stays the same object"
+
+    def test_all_is_the_same_object_after_a_transaction_that_failed(self, store: Definitions) -> None:
+        store.officials.add(official("lan"))
+        everyone = store.officials.all()
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            assert store.officials.all() is everyone
+            store.officials.add(official("hoa"))
+            assert len(store.officials.all()) == 2
+            store.officials.change("lan", lambda person: replace(person, id=str(1 // 0)))
+        assert store.officials.all() is everyone
+
+    def test_record_whose_id_is_made_of_its_fields_is_found_and_replaced(self, store: Definitions) -> None:
+        decision = Decision(above="t@20250310T000000Z", ours="c@20250310T000000Z", first=Side.OURS, by="lan", at=NOW)
+        assert store.decisions.add(decision) == decision
+        with pytest.raises(AlreadyExists):
+            store.decisions.add(replace(decision, first=Side.ABOVE))
+        changed = store.decisions.change(decision.id, lambda old: replace(old, first=Side.ABOVE))
+        assert (changed.first, changed.revision) == (Side.ABOVE, 2)
+        with pytest.raises(ValueError, match="keep the id"):
+            store.decisions.change(decision.id, lambda old: replace(old, ours="other"))
+        assert store.decisions.all() == (changed,)
 
     def test_change_count_differs_after_every_write(self, store: Definitions) -> None:
         counts = [store.change_count()]
@@ -277,22 +312,49 @@ def test_every_noun_comes_back_from_the_file_as_it_was(tmp_path: Path) -> None:
         until=datetime(2025, 4, 1),
         excluded=(datetime(2025, 3, 12, 5, 0),),
         excluded_days=(date(2025, 3, 14),),
+        every=Every(minutes=90, first=time(5), last=time(17, 30)),
+        duration=timedelta(minutes=12),
+        added=(datetime(2025, 5, 1, 4, 45),),
+        only_on=("working",),
+        not_on=("holidays", "exams"),
     )
     programme = Programme(
         id="p1",
         title="Bản tin 5 giờ “sáng”\n",
         level=Level.PRIORITY,
         items=(Item(sound=digest, rendition=digest, duration=timedelta(seconds=3.5)), Item(sound=digest)),
-        targets=Targets(zones=("lich-hoi-thuong",), excluded=("ap-giua",)),
+        targets=Targets(zones=("lich-hoi-thuong",), tags=("chợ",), excluded=("ap-giua",), excluded_tags=("bệnh viện",)),
         recurrence=recurrence,
+        tier="province",
+        if_taken=IfTaken(action=Yielding.MOVE, most_move=timedelta(minutes=40)),
+        reason="Bão số 5",
         author="lan",
         created_at=NOW,
         approval=Approval(by="hoa", at=NOW, digest=digest),
     )
+    rules = LocalRules(
+        quiet=(Hours(start=time(22), end=time(5)), Hours(start=time(11, 30), end=time(13))),
+        weekdays=frozenset({0, 4, 6}),
+        longest_session=timedelta(minutes=15),
+        most_a_day=timedelta(minutes=45),
+        sessions_a_day=2,
+        gap=timedelta(minutes=30),
+        loudest=(Loudest(hours=Hours(start=time(18), end=time(6)), volume=40),),
+    )
+    hold = Hold(id="h", kind="exam", reason="Thi", start=NOW, end=NOW + timedelta(days=3), by="lan", placed_at=NOW)
+    area = {"type": "Point", "coordinates": [106.2, 9.5]}
     records = {
-        "zones": Zone(id="z", name="Ấp Chợ", kind="ấp", area={"type": "Point", "coordinates": [106.2, 9.5]}),
+        "zones": Zone(id="z", name="Ấp Chợ", kind="ấp", area=area, rules=rules, holds=(hold,)),
         "clusters": Cluster(id="c", name="Cụm 1", zone="z", location=Location(latitude=9.5, longitude=106.2)),
+        "day_types": DayType(
+            id="working",
+            name="Ngày làm việc",
+            days=(Days(first=date(2025, 3, 15), last=date(2025, 3, 16)),),
+            weekdays=frozenset(range(5)),
+            less=("holidays",),
+        ),
         "programmes": programme,
+        "decisions": Decision(above="t", ours="p1", first=Side.ABOVE, by="lan", at=NOW),
         "sounds": Sound(
             id=digest,
             title="Nhạc hiệu",
@@ -312,6 +374,19 @@ def test_every_noun_comes_back_from_the_file_as_it_was(tmp_path: Path) -> None:
             assert getattr(store, name).add(record) == record
     with contextlib.closing(TinyDefinitions(tmp_path)) as store:
         assert {name: getattr(store, name).all() for name in records} == {n: (r,) for n, r in records.items()}
+
+
+def test_file_of_a_loa_that_knew_fewer_nouns_opens(tmp_path: Path) -> None:
+    zone = {"id": "z", "name": "Ấp Chợ", "kind": "ấp", "parent": None, "area": None, "revision": 3}
+    content = json.dumps({"zones": {"z": zone}}).encode()
+    header = json.dumps({"format": "loa-definitions", "version": 1, "sha256": hashlib.sha256(content).hexdigest()})
+    data = header.removesuffix("}").encode() + b', "content": \n' + content + b"\n}\n"
+    (tmp_path / "definitions.json").write_bytes(data)
+    with contextlib.closing(TinyDefinitions(tmp_path)) as store:
+        assert store.zones.all() == (Zone(id="z", name="Ấp Chợ", kind="ấp", revision=3),)
+        assert store.day_types.all() == store.decisions.all() == ()
+        store.day_types.add(DayType(id="exams", name="Thi"))
+        assert [each.id for each in store.day_types.all()] == ["exams"]
 
 
 def test_record_that_could_not_be_read_back_is_not_stored(tmp_path: Path) -> None:
@@ -356,6 +431,19 @@ class TestManyHandles:
             assert one.enrolments.find("e1") is None
             two.enrolments.add(replace(enrolment(1), cluster="9"))
             assert one.enrolments.get("e1").cluster == "9"
+
+    def test_records_that_another_handle_left_as_they_are_stay_the_same_objects(self, tmp_path: Path) -> None:
+        with (
+            contextlib.closing(TinyDefinitions(tmp_path)) as one,
+            contextlib.closing(TinyDefinitions(tmp_path)) as two,
+        ):
+            one.officials.add(official("lan"))
+            everyone = one.officials.all()
+            two.enrolments.add(enrolment(1))
+            assert one.enrolments.get("e1") == enrolment(1)
+            assert one.officials.all() is everyone
+            two.officials.add(official("hoa"))
+            assert one.officials.all()[0] is everyone[0]
 
     def test_other_handle_reads_the_old_state_during_a_transaction(self, tmp_path: Path) -> None:
         with (

@@ -7,15 +7,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar, cast
 
 from broadcaster.store.port import AlreadyExists, Collection, NotFound, Record, RevisionConflict
 from broadcaster.store.records import Box, Enrolment, Fact, Official, Publication, Session, Sound
 from devices.messages import Receipt, Receipts, Status
+from schedules.days import DayType
 from schedules.programmes import Programme
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Zone
 
 R = TypeVar("R", bound=Record)
+
+
+class Table(dict[str, Any]):
+    """The records of one noun by id."""
+
+    @cached_property
+    def all(self) -> tuple[Any, ...]:
+        return tuple(self.values())
+
+
+NO_RECORDS: Final = Table()
 
 
 class MemoryCollection(Generic[R]):
@@ -35,7 +49,7 @@ class MemoryCollection(Generic[R]):
         return self._table().get(id)
 
     def all(self) -> Sequence[R]:
-        return tuple(self._table().values())
+        return self._table().all
 
     def add(self, record: R) -> R:
         with self._store.writing():
@@ -57,15 +71,16 @@ class MemoryCollection(Generic[R]):
     def remove(self, id: str) -> R:
         with self._store.writing():
             record = self.get(id)
-            self._store.put(self._name, {key: value for key, value in self._table().items() if key != id})
+            left = Table({key: value for key, value in self._table().items() if key != id})
+            self._store.put(self._name, left)
             return record
 
-    def _table(self) -> Mapping[str, R]:
-        return cast(Mapping[str, R], self._store.tables().get(self._name, {}))
+    def _table(self) -> Table:
+        return self._store.tables().get(self._name, NO_RECORDS)
 
     def _put(self, record: R, *, revision: int) -> R:
         stored = cast(R, dataclasses.replace(cast(Any, record), revision=revision))
-        self._store.put(self._name, {**self._table(), record.id: stored})
+        self._store.put(self._name, Table({**self._table(), record.id: stored}))
         return stored
 
 
@@ -75,11 +90,13 @@ class MemoryDefinitions:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._writer: int | None = None
-        self._draft: dict[str, Mapping[str, Any]] = {}
-        self._state: tuple[int, dict[str, Mapping[str, Any]]] = (0, {})
+        self._draft: dict[str, Table] = {}
+        self._state: tuple[int, dict[str, Table]] = (0, {})
         self.zones: Collection[Zone] = MemoryCollection(self, "zones")
         self.clusters: Collection[Cluster] = MemoryCollection(self, "clusters")
+        self.day_types: Collection[DayType] = MemoryCollection(self, "day_types")
         self.programmes: Collection[Programme] = MemoryCollection(self, "programmes")
+        self.decisions: Collection[Decision] = MemoryCollection(self, "decisions")
         self.sounds: Collection[Sound] = MemoryCollection(self, "sounds")
         self.officials: Collection[Official] = MemoryCollection(self, "officials")
         self.sessions: Collection[Session] = MemoryCollection(self, "sessions")
@@ -99,10 +116,10 @@ class MemoryDefinitions:
     def close(self) -> None:
         pass
 
-    def tables(self) -> dict[str, Mapping[str, Any]]:
+    def tables(self) -> dict[str, Table]:
         return self._draft if self._writer == threading.get_ident() else self._state[1]
 
-    def put(self, name: str, table: Mapping[str, Any]) -> None:
+    def put(self, name: str, table: Table) -> None:
         self._draft = {**self._draft, name: table}
 
     @contextmanager

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from schedules.levels import Level
-from schedules.programmes import Approval, Item, Occurrence, Programme, content_digest
+from schedules.programmes import Approval, IfTaken, Item, Occurrence, Programme, Yielding, content_digest
 from schedules.recurrence import Recurrence
 from schedules.zones import Cluster, Targets, Zone
 
@@ -50,10 +50,15 @@ def approved(plain: Programme | None = None, at: datetime = NOON - 20 * DAY, **c
 
 
 def occurrence(
-    name: str, start: float, minutes: float, level: Level = Level.ROUTINE, approved_at: datetime = NOON - DAY
+    name: str,
+    start: float,
+    minutes: float,
+    level: Level = Level.ROUTINE,
+    approved_at: datetime = NOON - DAY,
+    **changes: Any,
 ) -> Occurrence:
-    """Return an occurrence that begins ``start`` minutes after noon."""
-    return Occurrence(
+    """Return an occurrence that begins ``start`` minutes after noon; it may be moved unless ``changes`` say else."""
+    plain = Occurrence(
         programme=name,
         revision=1,
         title=name,
@@ -63,6 +68,7 @@ def occurrence(
         items=(item(minutes),),
         approved_at=approved_at,
     )
+    return replace(plain, **changes)
 
 
 def zones(*lines: str) -> list[Zone]:
@@ -87,7 +93,14 @@ def _distinct(found: Iterable[Occurrence]) -> list[Occurrence]:
     return list({one.id: one for one in found}.values())
 
 
+def _in_time(each: Occurrence) -> Occurrence:
+    """Return it as it may be: approved before it begins, withdrawn after."""
+    ends_by = None if each.ends_by is None else max(each.ends_by, each.start + MINUTE)
+    return replace(each, approved_at=min(each.approved_at, each.start), ends_by=ends_by)
+
+
 # Minutes on a small grid, so that occurrences meet, abut and coincide often.
+minutes = st.integers(-30, 60).map(lambda minutes: NOON + timedelta(minutes=minutes))
 crowded = st.lists(
     st.builds(
         occurrence,
@@ -95,8 +108,13 @@ crowded = st.lists(
         st.integers(0, 60),
         st.integers(1, 20),
         st.sampled_from(Level),
-        st.integers(-30, 60).map(lambda minutes: NOON + timedelta(minutes=minutes)),
-    ),
+        minutes,
+        ends_by=st.none() | minutes,
+        tier=st.sampled_from((None, None, "province", "central", "gone")),
+        if_taken=st.builds(
+            IfTaken, action=st.sampled_from(Yielding), most_move=st.none() | st.sampled_from((3 * MINUTE, HOUR))
+        ),
+    ).map(_in_time),
     max_size=25,
 ).map(_distinct)
 moves = st.integers(0, 40).map(lambda minutes: timedelta(minutes=minutes))

@@ -39,6 +39,9 @@ def play(outcome: str, offset: float = 0, heard: float = 0, reason: str | None =
         ([play("started"), play("interrupted", heard=60, reason="power_cut")], Heard.PARTLY),
         ([play("missed", reason="no_sound")], Heard.MISSED),
         ([play("missed", heard=3)], Heard.PARTLY),
+        ([play("refused", reason="quiet_hours")], Heard.MISSED),
+        ([play("refused", reason="hold"), play("started")], Heard.PARTLY),
+        ([play("refused", reason="hold"), play("finished", heard=300)], Heard.HEARD),
         ([play("missed"), play("finished", heard=300)], Heard.HEARD),
         ([play("started"), play("started", offset=90), play("finished", offset=90, heard=210)], Heard.PARTLY),
     ],
@@ -53,11 +56,12 @@ PLAYS = [
     ("school", "p@1", play("interrupted", heard=60, reason="power_cut", after=60)),
     ("school", "p@1", play("finished", offset=100, heard=200, reason="late", after=300)),
     ("port", "p@1", play("missed", reason="no_sound", after=300)),
+    ("temple", "p@1", play("refused", reason="quiet_hours")),
     ("port", "gone@1", play("finished", heard=300)),
     ("stranger", "p@1", play("finished", heard=300)),
 ]
 FOUND = coverage(
-    {"p@1": ["market", "school", "port", "pagoda"], "q@1": ["port"]},
+    {"p@1": ["market", "school", "port", "temple", "pagoda"], "q@1": ["port"]},
     PLAYS,
     durations={"p@1": LENGTH, "q@1": LENGTH},
 )
@@ -72,6 +76,7 @@ def test_coverage_says_what_each_expected_cluster_is_known_to_have_said() -> Non
             line("market", Heard.HEARD, 300, None),
             line("school", Heard.PARTLY, 200, "late"),
             line("port", Heard.MISSED, 0, "no_sound"),
+            line("temple", Heard.MISSED, 0, "quiet_hours"),
             line("pagoda", Heard.UNKNOWN, 0, None),
         ),
         "q@1": (line("port", Heard.UNKNOWN, 0, None),),
@@ -80,8 +85,8 @@ def test_coverage_says_what_each_expected_cluster_is_known_to_have_said() -> Non
 
 def test_a_summary_counts_every_expected_cluster_once() -> None:
     counted = summarise(covered for covers in FOUND.values() for covered in covers)
-    assert counted == Summary(heard=1, partly=1, missed=1, unknown=2)
-    assert counted.expected == 5
+    assert counted == Summary(heard=1, partly=1, missed=2, unknown=2)
+    assert counted.expected == 6
     assert summarise([]) == Summary()
 
 
@@ -93,7 +98,7 @@ def test_a_slot_without_a_length_is_our_mistake() -> None:
 plays = st.lists(
     st.builds(
         play,
-        st.sampled_from(["started", "finished", "interrupted", "missed", "accepted"]),
+        st.sampled_from(["started", "finished", "interrupted", "missed", "refused", "accepted"]),
         st.integers(0, 300),
         st.integers(0, 300),
         st.sampled_from([None, "power_cut", "no_sound"]),
@@ -121,7 +126,7 @@ def test_nothing_is_guessed(received: list[Play]) -> None:
     if outcome is Heard.HEARD:
         assert "finished" in told and max(one.heard for one in received) >= LENGTH - SLACK
     if outcome is Heard.MISSED:
-        assert "missed" in told and not told & {"started", "finished", "interrupted"}
+        assert told & {"missed", "refused"} and not told & {"started", "finished", "interrupted"}
     if not told - {"accepted"}:
         assert outcome in (Heard.UNKNOWN, Heard.PARTLY)
         assert (outcome is Heard.UNKNOWN) == all(one.heard == timedelta() for one in received)

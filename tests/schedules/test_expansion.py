@@ -1,6 +1,7 @@
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import islice, pairwise, takewhile
+from time import process_time
 
 import pytest
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped,unused-ignore]
@@ -69,6 +70,85 @@ def test_the_fraction_of_a_second_of_the_start_is_dropped() -> None:
     assert next(expand(parse("FREQ=DAILY"), START.replace(microsecond=7), START, EVER)) == START
 
 
+def test_a_start_that_the_rule_does_not_mean_is_no_time() -> None:
+    assert first(1, "FREQ=DAILY;BYHOUR=4") == ["26-01-31 04:30"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "times"),
+    [
+        ("FREQ=SECONDLY;INTERVAL=90", ["05:30:00", "05:31:30", "05:33:00"]),
+        ("FREQ=SECONDLY;BYSECOND=59,0", ["05:30:00", "05:30:59", "05:31:00"]),
+        ("FREQ=SECONDLY;BYMINUTE=59;BYSECOND=58,59", ["05:59:58", "05:59:59", "06:59:58"]),
+        ("FREQ=SECONDLY;INTERVAL=7;BYSECOND=1,2", ["05:33:02", "05:35:01", "05:40:02"]),
+        ("FREQ=MINUTELY;BYSECOND=0,20,40;BYSETPOS=-1", ["05:30:40", "05:31:40"]),
+    ],
+)
+def test_seconds(rule: str, times: list[str]) -> None:
+    assert [f"{t:%H:%M:%S}" for t in islice(expand(parse(rule), START, START, EVER), len(times))] == times
+
+
+CLOCK = [time(6), time(6, 20), time(18)]
+
+
+def test_a_clock_stands_for_the_hours_of_the_rule() -> None:
+    times = expand(parse("FREQ=WEEKLY;BYDAY=FR,SA;BYHOUR=9;COUNT=5"), START, START, EVER, CLOCK)
+    assert [f"{t:%d %H:%M}" for t in times] == ["30 06:00", "30 06:20", "30 18:00", "31 06:00", "31 06:20"]
+    last_of_month = expand(parse("FREQ=MONTHLY;BYMONTHDAY=-1;BYSETPOS=-1"), START, START, EVER, CLOCK)
+    assert [f"{t:%m-%d %H:%M}" for t in islice(last_of_month, 2)] == ["01-31 18:00", "02-28 18:00"]
+
+
+def test_a_clock_needs_whole_days() -> None:
+    with pytest.raises(ValueError, match="FREQ=HOURLY"):
+        next(expand(parse("FREQ=HOURLY"), START, START, EVER, CLOCK))
+
+
+@pytest.mark.parametrize("rule", ["FREQ=DAILY", "FREQ=MONTHLY;BYDAY=SU;BYSETPOS=1", "FREQ=SECONDLY;INTERVAL=7200"])
+def test_the_calendar_ends_without_noise(rule: str) -> None:
+    eve = datetime(9999, 12, 31, 22)
+    assert list(expand(parse(f"{rule};COUNT=9"), eve, eve, datetime.max)) == ([] if "SU" in rule else [eve])
+
+
+OLD, YOUNG, MONDAY = datetime(2016, 3, 2, 5), datetime(2026, 3, 1, 5), datetime(2026, 3, 2)
+
+
+def seconds(rule: str, start: datetime) -> float:
+    """Return what ten windows of nine days cost, when they were asked for before."""
+    parsed, cost = parse(rule), float("inf")
+    for _ in range(9):
+        begin = process_time()
+        for _ in range(10):
+            list(expand(parsed, start, MONDAY, MONDAY + timedelta(days=9)))
+        cost = min(cost, process_time() - begin)
+    return cost
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=5",
+        "FREQ=YEARLY;BYDAY=MO;BYSETPOS=10",
+        "FREQ=MONTHLY;INTERVAL=2;BYMONTHDAY=3",
+        "FREQ=MONTHLY;BYDAY=TU,TH;BYSETPOS=1,-1",
+        "FREQ=WEEKLY;BYDAY=MO,FR;BYHOUR=5,17",
+        "FREQ=DAILY;INTERVAL=3",
+        "FREQ=DAILY;COUNT=90000",
+        "FREQ=HOURLY;INTERVAL=5;COUNT=90000",
+        "FREQ=MINUTELY;INTERVAL=45",
+        "FREQ=SECONDLY;INTERVAL=5400",
+        "RSCALE=VIETNAMESE;FREQ=MONTHLY;BYMONTHDAY=15,30;SKIP=BACKWARD;COUNT=900",
+    ],
+)
+def test_an_old_rule_costs_no_more_than_a_young_one(rule: str) -> None:
+    ratios = (seconds(rule, OLD) / seconds(rule, YOUNG) for _ in range(8))  # others run on this machine too
+    assert any(ratio <= 1.2 for ratio in ratios)
+
+
+@pytest.mark.parametrize("rule", ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=MINUTELY;BYMONTH=2;BYMONTHDAY=30"])
+def test_a_rule_that_never_fires_is_cheap(rule: str) -> None:
+    assert any(seconds(rule, OLD) <= seconds("FREQ=DAILY;BYHOUR=5,17", OLD) * 2 for _ in range(8))
+
+
 def numbers(least: int, most: int, *, from_end: bool = False) -> st.SearchStrategy[str]:
     one = st.integers(least, most)
     if from_end:
@@ -95,7 +175,7 @@ def rules(draw: Callable[..., str]) -> str:
         "BYDAY": days(*numbered),
         "BYHOUR": numbers(0, 23),
         "BYMINUTE": numbers(0, 59),
-        "BYSECOND": st.integers(0, 59).map(str),
+        "BYSECOND": numbers(0, 59),
     }
     if frequency != "WEEKLY":
         optional["BYMONTHDAY"] = numbers(1, 31, from_end=True)
@@ -133,6 +213,27 @@ def test_near_a_window_is_what_dateutil_finds_from_the_start(
     assume("FREQ=MINUTELY" not in rule or later < 60)  # dateutil walks
     after = start + timedelta(days=later, hours=later % 7)
     before = after + timedelta(hours=length * (1 if "FREQ=MINUTELY" in rule else 24))
+    assert list(expand(parse(rule), start, after, before)) == by_dateutil(rule, start, after, before)
+
+
+seconds_of_rules = st.fixed_dictionaries(
+    {"FREQ": st.just("SECONDLY")},
+    optional={
+        "INTERVAL": st.integers(1, 200).map(str),
+        "BYHOUR": numbers(0, 23),
+        "BYMINUTE": numbers(0, 59),
+        "BYSECOND": numbers(0, 59),
+        "COUNT": st.integers(1, 99).map(str),
+    },
+).map(lambda parts: ";".join(f"{part}={value}" for part, value in parts.items()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seconds_of_rules, local_times, st.integers(0, 2000), st.integers(1, 4000))
+def test_seconds_are_those_of_dateutil(rule: str, start: datetime, later: int, length: int) -> None:
+    start = start.replace(year=9999, month=12, day=31, hour=start.hour % 12 + 10)
+    after = start + timedelta(seconds=later)
+    before = after + timedelta(seconds=length)
     assert list(expand(parse(rule), start, after, before)) == by_dateutil(rule, start, after, before)
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from schedules.arbitration import Verdict, arbitrate
 from schedules.coverage import ClusterCoverage, Heard, Play, Summary
-from schedules.levels import Level
+from schedules.levels import Level, Policy
 from schedules.programmes import Programme, content_digest
 from schedules.recurrence import Recurrence
 from schedules.timeline import Timeline, build
@@ -23,7 +23,7 @@ RECURRENCE = Recurrence(
     excluded=(datetime(2026, 4, 30, 5, 30),),
     excluded_days=(date(2026, 9, 2),),
 )
-VERDICTS = arbitrate([occurrence("a", 0, 10), occurrence("b", 5, 10, Level.PRIORITY)], most_move=HOUR)
+VERDICTS = arbitrate([occurrence("a", 0, 10), occurrence("b", 5, 10, Level.PRIORITY)], policy=Policy(most_move=HOUR))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ VERDICTS = arbitrate([occurrence("a", 0, 10), occurrence("b", 5, 10, Level.PRIOR
         programme(recurrence=None, failure="not_audio"),
         approved(recurrence=RECURRENCE, withdrawn_at=NOON + DAY),
         *VERDICTS,
-        build("market", VERDICTS, NOON, NOON + DAY),
+        build(VERDICTS, NOON, NOON + DAY),
         Play(outcome="finished", at=NOON, heard=MINUTE),
         ClusterCoverage(cluster="c", outcome=Heard.PARTLY, heard=MINUTE, reason="power_cut"),
         Summary(heard=1, unknown=2),
@@ -56,7 +56,7 @@ def test_an_approval_survives_json() -> None:
     assert content_digest(again) == content_digest(programme(recurrence=RECURRENCE))
 
 
-@pytest.mark.parametrize("record", [programme(), VERDICTS[0], build("market", VERDICTS, NOON, NOON + DAY)])
+@pytest.mark.parametrize("record", [programme(), VERDICTS[0], build(VERDICTS, NOON, NOON + DAY)])
 def test_records_are_values(record: Programme | Verdict | Timeline) -> None:
     assert replace(record) == record
     assert hash(replace(record)) == hash(record)

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.arbitration import arbitrate
-from schedules.levels import Level
+from schedules.levels import Level, Policy
 from schedules.programmes import Item, Occurrence
 from schedules.timeline import Timeline, build, difference, item_at, next_change, sounding_at
 from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, crowded, item, moves, occurrence
 
 
 def timeline(*asked: Occurrence, start: datetime = NOON, end: datetime = NOON + HOUR) -> Timeline:
-    return build("market", arbitrate(asked, most_move=30 * MINUTE), start, end)
+    return build(arbitrate(asked, policy=Policy(most_move=30 * MINUTE)), start, end)
 
 
 def at(minutes: float) -> datetime:
@@ -93,7 +93,7 @@ def test_naive_instants_are_our_mistake() -> None:
         lambda: sounding_at(TWO, naive),
         lambda: next_change(TWO, naive),
         lambda: item_at(TWO.slots[0], naive),
-        lambda: build("market", (), naive, NOON),
+        lambda: build((), naive, NOON),
     ):
         with pytest.raises(ValueError, match="naive"):
             ask()
@@ -104,7 +104,9 @@ def test_a_slot_that_ends_before_its_sounds_says_why() -> None:
     assert timeline(whole).slots[0].cut is None
     moved = timeline(whole, occurrence("b", 0, 5, approved_at=NOON - HOUR)).slots[1]
     assert (moved.start, moved.cut) == (at(5), None)
-    withdrawn = replace(whole, duration=2 * MINUTE, ends_by=at(2))
+    withdrawn = replace(whole, ends_by=at(2))
+    short = replace(whole, duration=2 * MINUTE)
+    assert timeline(short).slots[0].cut == "longest"
     assert timeline(withdrawn).slots[0].cut == "withdrawn"
     urgent = occurrence("b", 2, 5, level=Level.PRIORITY, approved_at=at(1))
     assert [slot.cut for slot in timeline(whole, urgent).slots] == ["air_taken", None]
@@ -113,9 +115,9 @@ def test_a_slot_that_ends_before_its_sounds_says_why() -> None:
 def test_what_cannot_be_a_timeline_is_our_mistake() -> None:
     with pytest.raises(ValueError, match="no room"):
         timeline(end=NOON)
-    two = [arbitrate([occurrence(name, 0, 5)], most_move=HOUR)[0] for name in "ab"]
+    two = [arbitrate([occurrence(name, 0, 5)], policy=Policy(most_move=HOUR))[0] for name in "ab"]
     with pytest.raises(ValueError, match="overlap"):
-        build("market", two, NOON, NOON + HOUR)
+        build(two, NOON, NOON + HOUR)
     unprepared = replace(occurrence("a", 0, 5), items=(Item(sound="a" * 64),))
     with pytest.raises(ValueError, match="not prepared"):
         timeline(unprepared)
@@ -124,7 +126,7 @@ def test_what_cannot_be_a_timeline_is_our_mistake() -> None:
 @settings(max_examples=150, deadline=None)
 @given(crowded, moves)
 def test_walking_the_changes_meets_every_slot_once(asked: list[Occurrence], most_move: timedelta) -> None:
-    made = build("market", arbitrate(asked, most_move=most_move), NOON - DAY, NOON + DAY)
+    made = build(arbitrate(asked, policy=Policy(most_move=most_move)), NOON - DAY, NOON + DAY)
     assert all(earlier.end <= later.start for earlier, later in pairwise(made.slots))
     met, t = [], next_change(made, NOON - DAY)
     while t is not None:
@@ -139,9 +141,9 @@ def test_walking_the_changes_meets_every_slot_once(asked: list[Occurrence], most
 def test_the_same_sounds_in_every_window(
     asked: list[Occurrence], most_move: timedelta, first: int, length: int, minute: int
 ) -> None:
-    verdicts = arbitrate(asked, most_move=most_move)
+    verdicts = arbitrate(asked, policy=Policy(most_move=most_move))
     start, end, t = at(first), at(first + length + 1), at(minute)
-    whole, window = build("market", verdicts, NOON - DAY, NOON + DAY), build("market", verdicts, start, end)
+    whole, window = build(verdicts, NOON - DAY, NOON + DAY), build(verdicts, start, end)
     assert all(slot.start < end and slot.end > start for slot in window.slots)
     if start <= t < end:
         assert sounding_at(window, t) == sounding_at(whole, t)

@@ -1,10 +1,20 @@
+from dataclasses import replace
+from datetime import time
+
 import pytest
 
-from schedules.zones import Targets, ZoneError, ZoneTree, reach
-from tests.schedules.examples import clusters, zones
+from schedules.rules import Hold, Hours, InForce, LocalRules
+from schedules.zones import Cluster, Places, Targets, ZoneError, ZoneTree
+from tests.schedules.examples import DAY, MINUTE, NOON, SAIGON, clusters, zones
 
-TREE = ZoneTree(zones("district", "north < district", "south < district", "hamlet < north", "elsewhere"))
-CLUSTERS = clusters("school in hamlet", "market in north", "pagoda in south", "port in district", "far in elsewhere")
+ZONES = zones("district", "north < district", "south < district", "hamlet < north", "elsewhere")
+TREE = ZoneTree(ZONES)
+CLUSTERS = [
+    *clusters("school in hamlet", "market in north", "pagoda in south", "far in elsewhere"),
+    Cluster(id="port", name="", zone="district", tags=("loud", "old")),
+    Cluster(id="lost", name="", zone="gone", tags=("old",)),
+]
+PLACES = Places(ZONES, CLUSTERS)
 
 
 def test_paths_lead_up_and_below_leads_down() -> None:
@@ -26,10 +36,15 @@ def test_paths_lead_up_and_below_leads_down() -> None:
         (Targets(zones=("district",), excluded=("north",)), {"pagoda", "port"}),
         (Targets(zones=("district",), excluded=("market", "port")), {"school", "pagoda"}),
         (Targets(zones=("hamlet",), clusters=("school",), excluded=("district",)), set()),
+        (Targets(tags=("loud",)), {"port"}),
+        (Targets(tags=("old",), zones=("hamlet",)), {"port", "lost", "school"}),
+        (Targets(zones=("district",), excluded_tags=("loud",)), {"school", "market", "pagoda"}),
+        (Targets(tags=("old",), excluded=("lost",)), {"port"}),
+        (Targets(clusters=("lost", "nobody"), zones=("nowhere",), tags=("new",)), {"lost"}),
     ],
 )
 def test_targets_reach_all_below_but_the_excluded(targets: Targets, reached: set[str]) -> None:
-    assert reach(targets, TREE, CLUSTERS) == reached
+    assert PLACES.reached(targets) == reached
 
 
 @pytest.mark.parametrize(
@@ -38,14 +53,16 @@ def test_targets_reach_all_below_but_the_excluded(targets: Targets, reached: set
         (Targets(zones=("nort",)), "unknown_zone", {"zone": "nort"}),
         (Targets(clusters=("north",)), "unknown_cluster", {"cluster": "north"}),
         (Targets(zones=("north",), excluded=("nobody",)), "unknown_cluster", {"cluster": "nobody"}),
+        (Targets(tags=("new",)), "unknown_tag", {"tag": "new"}),
+        (Targets(zones=("north",), excluded_tags=("new",)), "unknown_tag", {"tag": "new"}),
     ],
 )
 def test_unknown_targets_are_refused_or_passed_over(targets: Targets, code: str, field: dict[str, str]) -> None:
     with pytest.raises(ZoneError, match=next(iter(field.values()))) as caught:
-        reach(targets, TREE, CLUSTERS)
+        PLACES.refuse_unknown(targets)
     assert (caught.value.code, caught.value.fields) == (code, field)
     expected = {"school", "market"} if targets.zones == ("north",) else set()
-    assert reach(targets, TREE, CLUSTERS, missing_ok=True) == expected
+    assert PLACES.reached(targets) == expected
 
 
 @pytest.mark.parametrize("ask", [TREE.path, TREE.below])
@@ -83,3 +100,24 @@ def test_two_zones_of_one_id_are_our_mistake() -> None:
 def test_a_tree_as_deep_as_it_is_large_is_no_trouble() -> None:
     deep = ZoneTree(zones("0", *(f"{n} < {n - 1}" for n in range(1, 3000))))
     assert len(deep.below("0")) == len(deep.path("2999")) == 3000
+
+
+def test_rules_bind_a_zone_and_all_below_it_and_a_lower_one_can_only_be_stricter() -> None:
+    quiet, hold = (
+        Hours(start=time(21), end=time(5)),
+        Hold(id="h", kind="exam", reason="Thi", start=NOON, end=NOON + DAY, by="lan", placed_at=NOON),
+    )
+    above = LocalRules(quiet=(quiet,), most_a_day=30 * MINUTE)
+    ruled = [
+        replace(zone, rules=above)
+        if zone.id == "district"
+        else replace(zone, rules=LocalRules(most_a_day=45 * MINUTE, sessions_a_day=2), holds=(hold,))
+        if zone.id == "north"
+        else zone
+        for zone in ZONES
+    ]
+    places = Places(ruled, CLUSTERS)
+    both = LocalRules(quiet=(quiet,), most_a_day=30 * MINUTE, sessions_a_day=2)
+    assert places.in_force("hamlet", SAIGON) == InForce(zone=SAIGON, rules=both, holds=(hold,))
+    assert places.in_force("south", SAIGON) == InForce(zone=SAIGON, rules=above)
+    assert places.in_force("elsewhere", SAIGON) == places.in_force("nowhere", SAIGON) == InForce(zone=SAIGON)

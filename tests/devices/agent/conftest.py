@@ -55,13 +55,13 @@ def reference(content: bytes, duration: float) -> messages.RenditionReference:
     )
 
 
-def slot(id_: str, start: datetime, *rendition_seconds: tuple[str, float]) -> messages.Slot:
+def slot(id_: str, start: datetime, *rendition_seconds: tuple[str, float], level: int = 3) -> messages.Slot:
     items = []
     offset = 0.0
     for rendition, seconds in rendition_seconds:
         items.append(messages.SlotItem(rendition=rendition, offset=offset, duration=seconds))
         offset += seconds
-    return messages.Slot(id=id_, title=id_, level=3, start=start, duration=offset, items=tuple(items))
+    return messages.Slot(id=id_, title=id_, level=level, start=start, duration=offset, items=tuple(items))
 
 
 def playlist(
@@ -71,6 +71,7 @@ def playlist(
     issued: datetime = START - timedelta(hours=1),
     expires: datetime = START + timedelta(days=7),
     volume: int = 100,
+    rules: messages.Rules | None = None,
 ) -> messages.Playlist:
     return messages.Playlist(
         cluster="ap-chau",
@@ -82,7 +83,14 @@ def playlist(
         volume=volume,
         renditions=renditions,
         slots=slots,
+        rules=rules,
     )
+
+
+def rules(quiet: str = "", **said: object) -> messages.Rules:
+    """Return rules of Saigon; ``quiet`` is such as ``"21:00:00-05:00:00"``. ``START`` is 5 in the morning there."""
+    hours = [dict(zip(("start", "end"), each.split("-"), strict=True)) for each in quiet.split()]
+    return messages.Rules.model_validate({"time_zone": "Asia/Ho_Chi_Minh", "quiet": hours, **said})
 
 
 @dataclass(frozen=True)

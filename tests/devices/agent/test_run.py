@@ -4,8 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from devices.agent.output import OutputError
 from devices.agent.run import run
 from devices.agent.wavefile import read_epoch
 from devices.messages import Outcome, Receipt
-from tests.devices.agent.conftest import RATE, MediaServer, Site, Sound, playlist, running, slot, until
+from tests.devices.agent.conftest import RATE, MediaServer, Site, Sound, playlist, rules, running, slot, until
 from tests.fakes.clock import START, HandClock
 from tests.fakes.link import FakeBroker
 
@@ -41,7 +42,14 @@ class Street:
         media.answer = json.dumps(settings).encode()
         enrol(media.url, "CODE", directory)
 
-    def publish(self, *slots: messages.Slot, sound: Sound, version: int = 1, now: datetime = START) -> None:
+    def publish(
+        self,
+        *slots: messages.Slot,
+        sound: Sound,
+        version: int = 1,
+        now: datetime = START,
+        rules: messages.Rules | None = None,
+    ) -> None:
         self.media.content[sound.reference.url] = sound.content
         document = playlist(
             *slots,
@@ -49,6 +57,7 @@ class Street:
             version=version,
             issued=now - timedelta(hours=1),
             expires=now + timedelta(days=7),
+            rules=rules,
         )
         self.broker.publish(topics.playlist("ap-chau"), self.site.seal(document), retain=True)
 
@@ -154,6 +163,30 @@ async def test_a_forged_playlist_makes_no_sound(street: Street, sound: Sound, cl
         assert [(one.outcome, one.code) for one in street.receipts] == [(Outcome.REFUSED, "unknown_key")]
         assert "playing" not in street.status
         assert street.media.requests == [("/api/v1/boxes", street.media.requests[0][1])]
+
+
+@running
+async def test_at_a_quarter_past_three_only_an_emergency_is_heard(street: Street, sound: Sound) -> None:
+    """5 December 2025, Trung Lộc: a wrong relay hour woke everyone at 03:15. Here the box itself refuses."""
+    quarter_past_three = datetime(2026, 3, 3, 3, 15, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh")).astimezone(UTC)
+    clock = HandClock(quarter_past_three - timedelta(minutes=1))
+    relay = slot("relay", quarter_past_three, (sound.digest, 1.5))
+    flood = slot("flood", quarter_past_three + timedelta(minutes=1), (sound.digest, 1.5), level=1)
+    night = rules("21:00:00-05:00:00")
+    street.publish(relay, flood, sound=sound, now=clock.now(), rules=night)
+    sounded = set()
+    async with street.box("null", clock):
+        await pass_time(clock, lambda: street.status.get("renditions_missing") == 0, step=0.05)
+        assert street.status["slots_refused"] == 1
+
+        def flood_is_over() -> bool:
+            sounded.add(street.status.get("playing"))
+            return len(street.told("flood")) == 2
+
+        await pass_time(clock, flood_is_over)
+    assert sounded == {None, "flood"}
+    assert street.told("relay") == [(Outcome.REFUSED, "quiet_hours")]
+    assert street.told("flood") == [(Outcome.STARTED, None), (Outcome.FINISHED, None)]
 
 
 @running

@@ -1,0 +1,115 @@
+"""The arbiter of one cluster: what it is asked is parted into contests, each of which is settled by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schedules.air import Air
+from schedules.clashes import Decisions, asked_of, in_order
+from schedules.counting import keeps
+from schedules.levels import Policy
+from schedules.programmes import LEAD, Occurrence, Yielding
+from schedules.rules import InForce
+from schedules.sessions import SESSION_PAUSE
+from schedules.turn import Turn
+from schedules.verdicts import Verdict
+from schedules.wallclock import bounds
+
+__all__ = ["Arbiter"]
+
+_INSTANT: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arbiter:
+    """The arbiter of every cluster that keeps the same rules."""
+
+    policy: Policy
+    rules: InForce
+
+    def contests(self, asked: Iterable[Occurrence]) -> Iterator[tuple[tuple[Occurrence, ...], datetime]]:
+        """Part occurrences into contests that cannot want the same air, each with the instant at which it is over.
+
+        Args:
+            asked: By start and programme.
+        """
+        contest: list[Occurrence] = []
+        over = datetime.min.replace(tzinfo=UTC)
+        for each in asked:
+            if contest and each.start >= over:
+                yield tuple(contest), over
+                contest = []
+            over = max(over, self.over(each))
+            contest.append(each)
+        if contest:
+            yield tuple(contest), over
+
+    def beyond(self, over: datetime) -> datetime:
+        """Return from when on the rules that count look no more at what is over at ``over``.
+
+        That is the next local midnight, and at least a session's pause and the gap later.
+        """
+        local = self.rules.rules
+        over += max(local.gap or SESSION_PAUSE, SESSION_PAUSE) + _INSTANT
+        if local.most_a_day is None and local.sessions_a_day is None:
+            return over
+        return max(over, bounds(over.astimezone(self.rules.zone).date(), self.rules.zone)[1])
+
+    def settle(self, contest: Sequence[Occurrence], decisions: Decisions, *, counting: bool) -> tuple[Verdict, ...]:
+        """Return the verdicts on one contest, by start and programme; ``contest`` is in that order.
+
+        Args:
+            contest: Occurrences that may want the same air; if ``counting``, all that the counting rules look at.
+            decisions: Those on its clashes, by ``above`` and ``ours``.
+            counting: Whether the rules that count are to be kept.
+        """
+        settled: dict[Occurrence, Verdict] = {}
+        for known_at in self._moments(contest, decisions):
+            settled = self._settled_at(known_at, contest, decisions, settled, counting=counting)
+        verdicts = [settled[each] for each in contest]
+        return asked_of(verdicts, policy=self.policy, decisions=decisions)
+
+    def over(self, occurrence: Occurrence) -> datetime:
+        """Return the first instant at which it cannot sound, however far it may be moved."""
+        latest = occurrence.start + occurrence.duration
+        if occurrence.if_taken.action is not Yielding.MOVE:
+            return latest
+        most = occurrence.if_taken.most_move
+        return latest + (self.policy.most_move if most is None else most)
+
+    def _moments(self, contest: Sequence[Occurrence], decisions: Decisions) -> list[datetime]:
+        """Return the instants at which the air is given away again: whenever a fact becomes known that may matter.
+
+        What was known ``LEAD`` before the contest counts at the first: nothing was settled for good by then.
+        """
+        first, last = contest[0].start - LEAD, max(self.over(each) for each in contest)
+        facts = {each.approved_at for each in contest}
+        facts.update(each.ends_by for each in contest if each.ends_by is not None)
+        facts.update(hold.placed_at for hold in self.rules.holds if hold.start < last and hold.end > first)
+        facts.update(decision.at for decision in decisions.values())
+        return [first, *sorted(fact for fact in facts if first < fact < last)]
+
+    def _settled_at(
+        self,
+        known_at: datetime,
+        contest: Sequence[Occurrence],
+        decisions: Decisions,
+        before: Mapping[Occurrence, Verdict],
+        *,
+        counting: bool,
+    ) -> dict[Occurrence, Verdict]:
+        known = [each for each in contest if each.approved_at <= known_at]
+        said = {pair: each for pair, each in decisions.items() if each.at <= known_at}
+        order = in_order(known, policy=self.policy, decisions=said)
+        rules = self.rules
+        if rules.holds:
+            rules = replace(rules, holds=tuple(hold for hold in rules.holds if hold.placed_at <= known_at))
+
+        def given(*, counted: bool) -> tuple[Air, dict[Occurrence, Verdict]]:
+            air = Air(rules, counting=counted)
+            turn = Turn(policy=self.policy, rules=rules, decisions=said, known_at=known_at, before=before, air=air)
+            return air, {each: turn.place(each) for each in order}
+
+        air, settled = given(counted=False)
+        return given(counted=True)[1] if counting and not keeps(air.spoken, rules) else settled

@@ -1,0 +1,138 @@
+"""Who goes first, and the one case in which the commune's official is asked.
+
+Circular 39/2020/TT-BTTTT: a priority bulletin from above that clashes with the commune's own priority bulletin
+waits for the commune's official to decide the order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+
+from schedules.levels import Level, Policy, Side
+from schedules.programmes import Occurrence
+from schedules.verdicts import Decision, Outcome, Question, Reason, Verdict
+
+__all__ = ["Decisions", "asked_of", "decided", "in_order", "rank", "said_on"]
+
+Rank = tuple[Level, int, datetime, str, datetime]
+Decisions = Mapping[tuple[str, str], Decision]
+"""By ``above`` and ``ours``: ids of occurrences, or of programmes."""
+
+
+def rank(occurrence: Occurrence, policy: Policy) -> Rank:
+    """Return the key by which occurrences get the air, lowest first.
+
+    The stronger level; within it the stronger tier; within that the one approved first. Programme and start come
+    last, so that the result never depends on the order of the input. Among priority bulletins the station's own
+    tier stands before all others if the station says that its own go first where nobody decides.
+    """
+    place = policy.place(occurrence.tier)
+    if occurrence.level is Level.PRIORITY and policy.undecided is Side.OURS and _is_ours(occurrence, policy):
+        place = -1
+    return occurrence.level, place, occurrence.approved_at, occurrence.programme, occurrence.start
+
+
+def in_order(occurrences: Sequence[Occurrence], *, policy: Policy, decisions: Decisions) -> list[Occurrence]:
+    """Return occurrences in the order in which they are served: by ``rank``, but as officials decided.
+
+    The loser of a decision waits until the winner is served; everything else keeps its rank. Decisions that go
+    round in a circle are followed as far as they can be: then the lowest rank goes on.
+    """
+    ranks = {each: rank(each, policy) for each in occurrences}
+    ordered = sorted(occurrences, key=ranks.__getitem__)
+    waits: dict[Occurrence, set[Occurrence]] = {}
+    for above, ours in _clashes(ordered, policy) if decisions else ():
+        said = decided(above, ours, decisions)
+        if said is not None:
+            first, second = (above, ours) if said.first is Side.ABOVE else (ours, above)
+            waits.setdefault(second, set()).add(first)
+    return _served(ordered, waits, ranks) if waits else ordered
+
+
+def decided(above: Occurrence, ours: Occurrence, decisions: Decisions) -> Decision | None:
+    """Return what the official said on this clash, or else on all of these two programmes; None: nothing yet."""
+    return decisions.get((above.id, ours.id)) or decisions.get((above.programme, ours.programme))
+
+
+def said_on(contest: Sequence[Occurrence], *, policy: Policy, decisions: Decisions) -> dict[tuple[str, str], Decision]:
+    """Return what officials said on the clashes of one contest, by the ids of the occurrences."""
+    if not decisions:
+        return {}
+    found = {(above.id, ours.id): decided(above, ours, decisions) for above, ours in _clashes(contest, policy)}
+    return {pair: said for pair, said in found.items() if said is not None}
+
+
+def asked_of(verdicts: Sequence[Verdict], *, policy: Policy, decisions: Decisions) -> tuple[Verdict, ...]:
+    """Return the verdicts, with the questions that the official has to answer on those that are undecided.
+
+    Nobody is asked where one of the two is not heard anyway (a local rule, a withdrawal), nor where both were
+    not approved in time to ask.
+    """
+    by_occurrence = {verdict.occurrence: verdict for verdict in verdicts if not _is_out(verdict)}
+    questions: dict[Occurrence, list[Question]] = {}
+    for above, ours in _clashes(list(by_occurrence), policy):
+        decide_by = min(above.start, ours.start) - policy.decide_before
+        if decided(above, ours, decisions) is None and max(above.approved_at, ours.approved_at) < decide_by:
+            question = Question(above=above.id, ours=ours.id, decide_by=decide_by, default=policy.undecided)
+            questions.setdefault(above, []).append(question)
+            questions.setdefault(ours, []).append(question)
+    if not questions:
+        return tuple(verdicts)
+    return tuple(_undecided(verdict, questions.get(verdict.occurrence, ())) for verdict in verdicts)
+
+
+def _clashes(occurrences: Sequence[Occurrence], policy: Policy) -> Iterator[tuple[Occurrence, Occurrence]]:
+    """Yield the pairs (from above, ours) of priority bulletins that want the same air, in the given order."""
+    urgent = [each for each in occurrences if each.level is Level.PRIORITY]
+    from_above = [each for each in urgent if policy.is_above(each.tier)]
+    our_own = [each for each in urgent if _is_ours(each, policy)] if from_above else []
+    for above in from_above:
+        for ours in our_own:
+            if above.start < ours.end and ours.start < above.end:
+                yield above, ours
+
+
+def _is_ours(occurrence: Occurrence, policy: Policy) -> bool:
+    return occurrence.tier is None or occurrence.tier == policy.own
+
+
+def _served(
+    ordered: Sequence[Occurrence], waits: Mapping[Occurrence, set[Occurrence]], ranks: Mapping[Occurrence, Rank]
+) -> list[Occurrence]:
+    open_ = {second: set(firsts) for second, firsts in waits.items()}
+    ready = [(ranks[each], each) for each in ordered if each not in open_]
+    heapify(ready)
+    served: list[Occurrence] = []
+    while ready or open_:
+        if not ready:  # a circle
+            stuck = min(open_, key=ranks.__getitem__)
+            del open_[stuck]
+            heappush(ready, (ranks[stuck], stuck))
+        each = heappop(ready)[1]
+        served.append(each)
+        for second in [second for second, firsts in open_.items() if each in firsts]:
+            open_[second].discard(each)
+            if not open_[second]:
+                del open_[second]
+                heappush(ready, (ranks[second], second))
+    return served
+
+
+def _is_out(verdict: Verdict) -> bool:
+    return verdict.start is None and verdict.reason in (Reason.LOCAL_RULE, Reason.WITHDRAWN)
+
+
+def _undecided(verdict: Verdict, questions: Sequence[Question]) -> Verdict:
+    if not questions:
+        return verdict
+    mine = verdict.occurrence.id
+    other = questions[0].ours if questions[0].above == mine else questions[0].above
+    return replace(
+        verdict,
+        outcome=Outcome.UNDECIDED,
+        reason=Reason.AWAITS_DECISION,
+        by=verdict.by or other,
+        questions=tuple(questions),
+        otherwise=(verdict.outcome, verdict.reason),
+    )

@@ -1,0 +1,197 @@
+"""Contests: occurrences that may touch each other and nobody else, each settled once for all whom it concerns."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from operator import attrgetter
+from weakref import WeakValueDictionary
+
+from schedules.arbiter import Arbiter
+from schedules.clashes import Decisions, said_on
+from schedules.counting import keeps
+from schedules.levels import Level
+from schedules.programmes import LEAD, Occurrence
+from schedules.rules import InForce
+from schedules.timeline import Slot, slot_of
+from schedules.verdicts import Verdict
+
+__all__ = ["Contest", "Contests", "Court"]
+
+_start = attrgetter("start")
+_over = attrgetter("over")
+_beyond = attrgetter("beyond")
+_programme = attrgetter("programme")
+
+
+class Contest:
+    """What became of some occurrences. They touch nothing outside ``[start, over)``."""
+
+    __slots__ = ("__weakref__", "asked", "beyond", "counted", "over", "slots", "spoken", "start", "verdicts")
+
+    def __init__(
+        self,
+        asked: tuple[Occurrence, ...],
+        verdicts: tuple[Verdict, ...],
+        *,
+        over: datetime,
+        beyond: datetime,
+        counted: bool,
+    ) -> None:
+        self.asked = asked
+        """By start and programme, as are ``verdicts``."""
+        self.verdicts = verdicts
+        self.start = asked[0].start
+        self.over = over
+        self.beyond = beyond
+        """From when on the rules that count look no more at it."""
+        self.counted = counted
+        """Whether it was settled under the rules that count: it is then all that these look at together."""
+        slots = [slot for slot in map(slot_of, verdicts) if slot is not None]
+        self.slots: tuple[Slot, ...] = tuple(sorted(slots, key=_start))
+        self.spoken = tuple((slot.start, slot.end) for slot in self.slots if slot.level is not Level.EMERGENCY)
+
+
+Contests = Sequence[Contest]
+"""Those of one cluster, by start; they never overlap."""
+
+
+class Court:
+    """The contests of every cluster that keeps the same rules. Those of the same occurrences are one.
+
+    Where no rule counts, a contest is a chain of occurrences that may want the same air. Where one does, all
+    chains of a *round* (a local day, as a rule) are looked at together: if what gets the air keeps the rules
+    they stay as they are, else the round is one contest and is settled under those rules.
+
+    Occurrences are told apart by identity: equal ones from two expansions are two. A contest that no plan holds
+    any more is forgotten.
+    """
+
+    def __init__(self, arbiter: Arbiter, decisions: Decisions) -> None:
+        self._arbiter = arbiter
+        self._decisions = decisions
+        self._counts = arbiter.rules.rules.counts
+        self._settled: WeakValueDictionary[tuple[object, ...], Contest] = WeakValueDictionary()
+
+    @property
+    def rules(self) -> InForce:
+        """What its clusters must keep."""
+        return self._arbiter.rules
+
+    def decide(self, decisions: Decisions) -> None:
+        """Take other decisions from now on; contests that they concern have to be exchanged."""
+        self._decisions = decisions
+
+    def settled(self, asked: Iterable[Occurrence]) -> tuple[Contest, ...]:
+        """Return the contests of a cluster at which ``asked`` want the air, in any order."""
+        chains = tuple(self._contest(among, over) for among, over in self._arbiter.contests(_sorted(asked)))
+        if not self._counts:
+            return chains
+        return tuple(chain.from_iterable(self._round(chains[i:j]) for i, j in _rounds(chains)))
+
+    def exchanged(
+        self, contests: Contests, *, without: Collection[Occurrence], added: Collection[Occurrence]
+    ) -> tuple[Contest, ...]:
+        """Return what becomes of a cluster's contests when some occurrences leave and others come.
+
+        Only what they touch is looked at. One that leaves and comes is settled anew.
+        """
+        gone = set(_touched(contests, [(each.start, self._arbiter.over(each)) for each in added]))
+        gone.update(bisect_right(contests, each.start, key=_start) - 1 for each in without)
+        leaving = set(map(id, without))
+        while True:
+            stay = [each for i in gone for each in contests[i].asked if id(each) not in leaving]
+            parted = list(self._arbiter.contests(_sorted((*stay, *added))))
+            touched = set(_touched(contests, [(among[0].start, over) for among, over in parted])) - gone
+            if not touched:
+                break
+            gone |= touched
+        came = [self._contest(among, over) for among, over in parted]
+        kept = [contest for i, contest in enumerate(contests) if i not in gone]
+        after = sorted((*kept, *came), key=_start)
+        if not self._counts:
+            return tuple(after)
+        changed = [(contest.start, contest.beyond) for contest in (*came, *(contests[i] for i in gone))]
+        return self._recounted(after, changed)
+
+    def _recounted(self, contests: Contests, changed: Iterable[tuple[datetime, datetime]]) -> tuple[Contest, ...]:
+        """Return the contests, those rounds looked at again that something changed in ``[start, beyond)`` touches."""
+        again: set[tuple[int, int]] = set()
+        for start, beyond in changed:
+            first = bisect_left(contests, start, key=_beyond)
+            last = bisect_left(contests, beyond, key=_start)
+            while first < last:
+                again.add(round_ := _round_of(contests, first))
+                first = round_[1]
+        result: list[Contest] = []
+        done = 0
+        for i, j in sorted(again):
+            result.extend(contests[done:i])
+            result.extend(self._round(contests[i:j]))
+            done = j
+        return (*result, *contests[done:])
+
+    def _round(self, contests: Contests) -> Contests:
+        """Return the contests of one round as they are, or as one if together they break a rule that counts.
+
+        Facts that became known within a round may have changed what broke the rules: then it is told as it went.
+        """
+        if any(contest.counted for contest in contests):
+            asked = _sorted(chain.from_iterable(contest.asked for contest in contests))
+            contests = [self._contest(among, over) for among, over in self._arbiter.contests(asked)]
+        spoken = tuple(chain.from_iterable(contest.spoken for contest in contests))
+        if self._is_told(contests) and keeps(spoken, self.rules):
+            return contests
+        everybody = tuple(chain.from_iterable(contest.asked for contest in contests))
+        return (self._contest(everybody, contests[-1].over, counted=True),)
+
+    def _is_told(self, contests: Contests) -> bool:
+        """Say whether all facts of a round were known before it began."""
+        start, over = contests[0].start - LEAD, contests[-1].over
+        return not any(hold.placed_at > start and hold.start < over for hold in self.rules.holds) and not any(
+            each.approved_at > start or each.ends_by is not None for contest in contests for each in contest.asked
+        )
+
+    def _contest(self, asked: tuple[Occurrence, ...], over: datetime, *, counted: bool = False) -> Contest:
+        said = said_on(asked, policy=self._arbiter.policy, decisions=self._decisions)
+        key = (counted, *map(id, asked), *said.values())
+        found = self._settled.get(key)
+        if found is None:
+            found = self._settled[key] = Contest(
+                asked,
+                self._arbiter.settle(asked, said, counting=counted),
+                over=over,
+                beyond=self._arbiter.beyond(over) if self._counts else over,
+                counted=counted,
+            )
+        return found
+
+
+def _touched(contests: Contests, spans: Iterable[tuple[datetime, datetime]]) -> Iterator[int]:
+    for start, over in spans:
+        yield from range(bisect_right(contests, start, key=_over), bisect_left(contests, over, key=_start))
+
+
+def _rounds(contests: Contests) -> Iterator[tuple[int, int]]:
+    """Yield where the rounds of a cluster begin and end."""
+    first = 0
+    for i in range(1, len(contests) + 1):
+        if i == len(contests) or contests[i].start >= contests[i - 1].beyond:
+            yield first, i
+            first = i
+
+
+def _round_of(contests: Contests, i: int) -> tuple[int, int]:
+    """Return where the round begins and ends that contest ``i`` is part of."""
+    first, last = i, i + 1
+    while first > 0 and contests[first].start < contests[first - 1].beyond:
+        first -= 1
+    while last < len(contests) and contests[last].start < contests[last - 1].beyond:
+        last += 1
+    return first, last
+
+
+def _sorted(asked: Iterable[Occurrence]) -> list[Occurrence]:
+    by_programme = sorted(asked, key=_programme)
+    by_programme.sort(key=_start)
+    return by_programme

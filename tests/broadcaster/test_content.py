@@ -1,0 +1,99 @@
+"""The local rules as a box is told them: all that binds it, and nothing of who placed a hold or why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from broadcaster.publisher.content import Content, content_of
+from devices import messages
+from devices.agent.playlists import in_force_of
+from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest
+from schedules.timeline import Timeline
+
+MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+TIMELINE = Timeline(start=MIDNIGHT, end=MIDNIGHT + 7 * DAY, slots=())
+NIGHT = Hours(start=time(21), end=time(5))
+EVERYTHING = LocalRules(
+    quiet=(Hours(start=time(11, 30), end=time(13, 30)), NIGHT),
+    weekdays=frozenset({0, 4, 6}),
+    longest_session=timedelta(minutes=15),
+    most_a_day=timedelta(minutes=45),
+    sessions_a_day=2,
+    gap=timedelta(minutes=30, microseconds=1),
+    loudest=(Loudest(hours=NIGHT, volume=40),),
+)
+
+
+def hold(id_: str, start: float, end: float) -> Hold:
+    """Return a hold, its times in days after the playlist's start."""
+    return Hold(
+        id=id_, kind="funeral", reason="Đám tang nhà ông Sáu", start=MIDNIGHT + start * DAY, end=MIDNIGHT + end * DAY,
+        by="lan", placed_at=MIDNIGHT - DAY,
+    )  # fmt: skip
+
+
+def in_force(rules: LocalRules = EVERYTHING, *holds: Hold) -> InForce:
+    return InForce(zone=ZoneInfo("Asia/Ho_Chi_Minh"), rules=rules, holds=holds)
+
+
+def told(rules: InForce | None) -> Content:
+    return content_of(TIMELINE, 80, {}, rules)
+
+
+def test_what_the_box_reads_is_what_the_server_wrote() -> None:
+    said = told(in_force(EVERYTHING, hold("h", 0.5, 2))).said.rules
+    assert said is not None
+    read = in_force_of(messages.Rules.model_validate_json(said.model_dump_json(exclude_none=True), strict=True))
+    assert (read.zone, read.rules) == (ZoneInfo("Asia/Ho_Chi_Minh"), EVERYTHING)
+    (kept,) = read.holds
+    assert (kept.kind, kept.start, kept.end) == ("funeral", MIDNIGHT + 0.5 * DAY, MIDNIGHT + 2 * DAY)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"quiet": EVERYTHING.quiet},
+        {"weekdays": frozenset()},
+        {"weekdays": EVERYTHING.weekdays},
+        {"longest_session": EVERYTHING.longest_session},
+        {"most_a_day": EVERYTHING.most_a_day},
+        {"sessions_a_day": 0},
+        {"gap": EVERYTHING.gap},
+        {"loudest": EVERYTHING.loudest},
+    ],
+    ids=str,
+)
+def test_one_rule_alone_is_told_too(part: dict[str, Any]) -> None:
+    said = told(in_force(LocalRules(**part))).said.rules
+    assert said is not None
+    assert in_force_of(said).rules == LocalRules(**part)
+    assert told(in_force(LocalRules(**part))).digest != told(None).digest
+
+
+def test_a_hold_that_is_over_is_not_told_and_none_says_who_and_why() -> None:
+    rules = told(
+        in_force(LocalRules(), hold("old", -3, 0), hold("over midnight", -1, 0.1), hold("later", 3, 4))
+    ).said.rules
+    assert rules is not None
+    assert [each.start for each in rules.holds] == [MIDNIGHT - DAY, MIDNIGHT + 3 * DAY]
+    assert {"lan", "Sáu", "later"}.isdisjoint(rules.model_dump_json().replace('"', " ").split())
+    assert set(rules.holds[0].model_dump()) == {"kind", "start", "end"}
+
+
+def test_rules_that_say_nothing_are_left_out() -> None:
+    for silent in (in_force(LocalRules()), in_force(LocalRules(), hold("old", -3, 0))):
+        assert told(silent).said.rules is None
+        assert told(silent).digest == told(None).digest == content_of(TIMELINE, 80, {}).digest
+
+
+def test_more_than_a_message_takes_never_stops_the_publishing() -> None:
+    many = tuple(Hours(start=time(n // 60, n % 60), end=time(n // 60, n % 60, 30)) for n in range(100))
+    holds = [hold(str(n), n, n + 0.5) for n in range(300)]
+    said = told(in_force(replace(EVERYTHING, quiet=many), *holds)).said.rules
+    assert said is not None
+    assert len(said.quiet) == messages.MOST_HOURS
+    assert [each.start for each in said.holds] == [each.start for each in holds[: messages.MOST_HOLDS]]
