@@ -1,9 +1,9 @@
-# make run | test | check | bench | setup
+# make run | test | check | bench | soak | setup
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup dev run test check bench clean
+.PHONY: setup dev run test check bench soak clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,9 @@ check: dev
 
 bench: dev
 	$(BIN)/python -m benchmarks $(ONLY)
+
+soak: dev
+	SOAK=20 $(BIN)/pytest tests/schedules --timeout 3600
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

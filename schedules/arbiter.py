@@ -87,7 +87,7 @@ class Arbiter:
         facts = {each.approved_at for each in contest}
         facts.update(each.ends_by for each in contest if each.ends_by is not None)
         facts.update(hold.placed_at for hold in self.rules.holds if hold.start < last and hold.end > first)
-        facts.update(decision.at for decision in decisions.values())
+        facts.update(at for decision in decisions.values() for at in decision.times)
         return [first, *sorted(fact for fact in facts if first < fact < last)]
 
     def _settled_at(
@@ -100,15 +100,16 @@ class Arbiter:
         counting: bool,
     ) -> dict[Occurrence, Verdict]:
         known = [each for each in contest if each.approved_at <= known_at]
-        said = {pair: each for pair, each in decisions.items() if each.at <= known_at}
-        order = in_order(known, policy=self.policy, decisions=said)
+        words = {pair: decision.as_of(known_at) for pair, decision in decisions.items()}
+        said = {pair: side for pair, side in words.items() if side is not None}
+        order = in_order(known, policy=self.policy, said=said)
         rules = self.rules
         if rules.holds:
             rules = replace(rules, holds=tuple(hold for hold in rules.holds if hold.placed_at <= known_at))
 
         def given(*, counted: bool) -> tuple[Air, dict[Occurrence, Verdict]]:
             air = Air(rules, counting=counted)
-            turn = Turn(policy=self.policy, rules=rules, decisions=said, known_at=known_at, before=before, air=air)
+            turn = Turn(policy=self.policy, rules=rules, said=said, known_at=known_at, before=before, air=air)
             return air, {each: turn.place(each) for each in order}
 
         air, settled = given(counted=False)

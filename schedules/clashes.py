@@ -13,11 +13,14 @@ from schedules.levels import Level, Policy, Side
 from schedules.programmes import Occurrence
 from schedules.verdicts import Decision, Outcome, Question, Reason, Verdict
 
-__all__ = ["Decisions", "asked_of", "decided", "in_order", "rank", "said_on"]
+__all__ = ["Decisions", "Said", "asked_of", "in_order", "rank", "said_on"]
 
 Rank = tuple[Level, int, datetime, str, datetime]
-Decisions = Mapping[tuple[str, str], Decision]
-"""By ``above`` and ``ours``: ids of occurrences, or of programmes."""
+Pair = tuple[str, str]
+"""``above`` and ``ours``: ids of occurrences, or of programmes."""
+Decisions = Mapping[Pair, Decision]
+Said = Mapping[Pair, Side]
+"""Who goes first on clashes of occurrences, as it was said by some instant."""
 
 
 def rank(occurrence: Occurrence, policy: Policy) -> Rank:
@@ -33,8 +36,8 @@ def rank(occurrence: Occurrence, policy: Policy) -> Rank:
     return occurrence.level, place, occurrence.approved_at, occurrence.programme, occurrence.start
 
 
-def in_order(occurrences: Sequence[Occurrence], *, policy: Policy, decisions: Decisions) -> list[Occurrence]:
-    """Return occurrences in the order in which they are served: by ``rank``, but as officials decided.
+def in_order(occurrences: Sequence[Occurrence], *, policy: Policy, said: Said) -> list[Occurrence]:
+    """Return occurrences in the order in which they are served: by ``rank``, but as officials ``said``.
 
     The loser of a decision waits until the winner is served; everything else keeps its rank. Decisions that go
     round in a circle are followed as far as they can be: then the lowest rank goes on.
@@ -42,38 +45,38 @@ def in_order(occurrences: Sequence[Occurrence], *, policy: Policy, decisions: De
     ranks = {each: rank(each, policy) for each in occurrences}
     ordered = sorted(occurrences, key=ranks.__getitem__)
     waits: dict[Occurrence, set[Occurrence]] = {}
-    for above, ours in _clashes(ordered, policy) if decisions else ():
-        said = decided(above, ours, decisions)
-        if said is not None:
-            first, second = (above, ours) if said.first is Side.ABOVE else (ours, above)
+    for above, ours in _clashes(ordered, policy) if said else ():
+        side = said.get((above.id, ours.id))
+        if side is not None:
+            first, second = (above, ours) if side is Side.ABOVE else (ours, above)
             waits.setdefault(second, set()).add(first)
     return _served(ordered, waits, ranks) if waits else ordered
 
 
-def decided(above: Occurrence, ours: Occurrence, decisions: Decisions) -> Decision | None:
-    """Return what the official said on this clash, or else on all of these two programmes; None: nothing yet."""
-    return decisions.get((above.id, ours.id)) or decisions.get((above.programme, ours.programme))
+def said_on(contest: Sequence[Occurrence], *, policy: Policy, decisions: Decisions) -> dict[Pair, Decision]:
+    """Return what officials decided on the clashes of one contest, by the ids of the occurrences.
 
-
-def said_on(contest: Sequence[Occurrence], *, policy: Policy, decisions: Decisions) -> dict[tuple[str, str], Decision]:
-    """Return what officials said on the clashes of one contest, by the ids of the occurrences."""
-    if not decisions:
-        return {}
-    found = {(above.id, ours.id): decided(above, ours, decisions) for above, ours in _clashes(contest, policy)}
-    return {pair: said for pair, said in found.items() if said is not None}
+    The word on one clash goes before the word on all clashes of its two programmes.
+    """
+    found: dict[Pair, Decision] = {}
+    for above, ours in _clashes(contest, policy) if decisions else ():
+        said = decisions.get((above.id, ours.id)) or decisions.get((above.programme, ours.programme))
+        if said is not None:
+            found[above.id, ours.id] = said
+    return found
 
 
 def asked_of(verdicts: Sequence[Verdict], *, policy: Policy, decisions: Decisions) -> tuple[Verdict, ...]:
     """Return the verdicts, with the questions that the official has to answer on those that are undecided.
 
     Nobody is asked where one of the two is not heard anyway (a local rule, a withdrawal), nor where both were
-    not approved in time to ask.
+    not approved in time to ask. ``decisions`` are those on the clashes of these occurrences.
     """
     by_occurrence = {verdict.occurrence: verdict for verdict in verdicts if not _is_out(verdict)}
     questions: dict[Occurrence, list[Question]] = {}
     for above, ours in _clashes(list(by_occurrence), policy):
         decide_by = min(above.start, ours.start) - policy.decide_before
-        if decided(above, ours, decisions) is None and max(above.approved_at, ours.approved_at) < decide_by:
+        if (above.id, ours.id) not in decisions and max(above.approved_at, ours.approved_at) < decide_by:
             question = Question(above=above.id, ours=ours.id, decide_by=decide_by, default=policy.undecided)
             questions.setdefault(above, []).append(question)
             questions.setdefault(ours, []).append(question)

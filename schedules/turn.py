@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from schedules.air import Air
-from schedules.clashes import Decisions, decided
+from schedules.clashes import Said
 from schedules.levels import Level, Policy
 from schedules.programmes import LEAD, Occurrence, Yielding
 from schedules.rules import Breach, InForce, Rule, breaks, stops
@@ -24,7 +24,7 @@ class Turn:
 
     policy: Policy
     rules: InForce
-    decisions: Decisions
+    said: Said
     known_at: datetime
     before: Mapping[Occurrence, Verdict]
     """What had become of occurrences until this fact was known."""
@@ -156,7 +156,7 @@ class Turn:
         """Return why ``by`` has the air that ``each`` wants: an official said so, or it is stronger or was first."""
         pair = (each, by) if self.policy.is_above(each.tier) else (by, each)
         clash = each.level is by.level is Level.PRIORITY
-        return Reason.DECIDED if clash and decided(*pair, self.decisions) else Reason.AIR_TAKEN
+        return Reason.DECIDED if clash and (pair[0].id, pair[1].id) in self.said else Reason.AIR_TAKEN
 
 
 def _counts(each: Occurrence) -> bool:

@@ -58,12 +58,24 @@ class Decision:
     first: Side
     by: str
     at: datetime
+    earlier: tuple[tuple[datetime, Side], ...] = ()
+    """What was said before, and when, oldest first: what has been heard by it stays as it was."""
     revision: int = 1
 
     @property
     def id(self) -> str:
         """Name of the clash, ``above+ours``."""
         return f"{self.above}+{self.ours}"
+
+    @property
+    def times(self) -> tuple[datetime, ...]:
+        """When something was said, oldest first."""
+        return (*(at for at, _ in self.earlier), self.at)
+
+    def as_of(self, now: datetime) -> Side | None:
+        """Return who went first by what had been said at ``now``, None before the first word."""
+        said = [side for at, side in (*self.earlier, (self.at, self.first)) if at <= now]
+        return said[-1] if said else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ def preview_programme(asked: NewProgramme, language: Language, house: House, by:
     settled = terms(house)
     wish = preview.wish(
         tuple(item(each, house) for each in asked.items),
-        asked.draft(asked.recurrence.recurrence(house)),
+        asked.asked(house),
         limits=prepare.limits(house.settings.sound),
         terms=settled,
         by=by,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from broadcaster.api.context import Context, House, Language, Now, SignedIn
 from broadcaster.api.drafts import DraftBody, IfTakenBody, Items, item, terms
@@ -16,6 +16,7 @@ from broadcaster.flow import announce, prepare, schedule
 from broadcaster.flow.days import known_days
 from schedules.days import DayTypes
 from schedules.programmes import IfTaken, Programme, ProgrammeState, content_digest, occurrences
+from schedules.recurrence_text import from_text, to_text
 
 router = APIRouter(route_class=KeyedRoute, tags=["programmes"])
 
@@ -26,7 +27,25 @@ class NewProgramme(DraftBody):
     """A programme to submit."""
 
     items: Items
-    recurrence: RecurrenceBody
+    recurrence: RecurrenceBody | None = None
+    recurrence_text: Annotated[str, Field(max_length=20_000)] | None = None
+    """The recurrence as iCalendar lines (RFC 5545), in place of `recurrence`."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "NewProgramme":
+        if (self.recurrence is None) == (self.recurrence_text is None):
+            raise ValueError("give either recurrence or recurrence_text")
+        return self
+
+    def asked(self, house: Context) -> schedule.Draft:
+        """Return what is asked for, but for its sounds.
+
+        Raises:
+            RecurrenceError: ``bad_text``.
+        """
+        if self.recurrence is not None:
+            return self.draft(self.recurrence.recurrence(house))
+        return self.draft(from_text(self.recurrence_text or ""))
 
 
 class ItemView(BaseModel):
@@ -56,6 +75,8 @@ class ProgrammeView(BaseModel):
     except_: Annotated[tuple[str, ...], Field(serialization_alias="except")]
     except_tags: tuple[str, ...]
     recurrence: RecurrenceView | None = None
+    recurrence_text: str | None = None
+    """The same as iCalendar lines (RFC 5545)."""
     says: str | None = None
     """The recurrence as a sentence, in the language that the request prefers."""
     author: str
@@ -106,6 +127,7 @@ def show(
         except_=programme.targets.excluded,
         except_tags=programme.targets.excluded_tags,
         recurrence=show_recurrence(recurrence) if recurrence else None,
+        recurrence_text=to_text(recurrence) if recurrence else None,
         says=says(recurrence, language, definitions) if recurrence else None,
         author=programme.author,
         created_at=programme.created_at,
@@ -158,7 +180,7 @@ def submit_programme(
     """Submit a programme that recurs by an RFC 5545 rule."""
     stored = announce.compose(
         tuple(item(each, house) for each in asked.items),
-        asked.draft(asked.recurrence.recurrence(house)),
+        asked.asked(house),
         limits=prepare.limits(house.settings.sound),
         terms=terms(house),
         by=by,

@@ -93,7 +93,7 @@ def decide(answer: Answer, *, policy: Policy, by: Official, store: Store, now: d
         if decisions.find(decision.id) is None:
             stored = decisions.add(decision)
         else:
-            stored = decisions.change(decision.id, lambda old: replace(decision, revision=old.revision))
+            stored = decisions.change(decision.id, lambda old: _said_again(old, decision))
         for old in decisions.all():
             times = [start for start in map(start_of, (old.above, old.ours)) if start is not None]
             if times and max(times) < now - _KEPT:
@@ -109,6 +109,13 @@ def decide(answer: Answer, *, policy: Policy, by: Official, store: Store, now: d
             wake=(Wakeup.PLAN,),
         )
     return stored
+
+
+def _said_again(old: Decision, new: Decision) -> Decision:
+    """Return the new decision, with what was said before as far back as a report looks."""
+    earlier = (*old.earlier, (old.at, old.first))
+    recent = [i for i, (at, _) in enumerate(earlier) if at >= new.at - _KEPT]
+    return replace(new, revision=old.revision, earlier=earlier[max(min(recent, default=len(earlier)) - 1, 0) :])
 
 
 def start_of(name: str) -> datetime | None:

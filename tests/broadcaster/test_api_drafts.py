@@ -111,7 +111,26 @@ def test_what_a_recurrence_says_is_told_as_it_was_asked_for(commune: Commune, pr
         "except": ["2026-03-05"],
         "not_on": ["le"],
     }
-    assert commune.post("/programmes", {**programme, "recurrence": recurrence})["recurrence"] == recurrence
+    told = commune.post("/programmes", {**programme, "recurrence": recurrence})
+    assert told["recurrence"] == recurrence
+    programme.pop("recurrence", None)
+    again = commune.post("/programmes", {**programme, "recurrence_text": told["recurrence_text"]})
+    assert again["recurrence"] == recurrence
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("DTSTART:20260303T050000\nRRULE:FREQ=FORTNIGHTLY", "bad_rule"),
+        ("RRULE:FREQ=DAILY", "bad_text"),
+        (None, "bad_request"),
+    ],
+)
+def test_a_recurrence_in_lines_is_checked_like_any_other(
+    commune: Commune, programme: dict[str, Any], text: str | None, code: str
+) -> None:
+    programme.pop("recurrence", None)
+    commune.refused("POST", "/programmes", 422, code, json={**programme, "recurrence_text": text})
 
 
 def test_no_occurrence_lasts_longer_than_it_may(commune: Commune, programme: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Short ways to write the records of the core in tests, and Hypothesis strategies over them."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ from schedules.levels import Level
 from schedules.programmes import Approval, IfTaken, Item, Occurrence, Programme, Yielding, content_digest
 from schedules.recurrence import Recurrence
 from schedules.zones import Cluster, Targets, Zone
+
+SOAK = int(os.environ.get("SOAK", "1"))
+"""How many times more examples than in an ordinary run each property is tried on: ``make soak``."""
 
 SAIGON = ZoneInfo("Asia/Ho_Chi_Minh")
 BERLIN = ZoneInfo("Europe/Berlin")

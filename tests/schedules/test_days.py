@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schedules.days import MOST_SPANS, NO_DAY_TYPES, Days, DayType, DayTypeError, DayTypes, check_types
 from schedules.recurrence import Every, Recurrence, check, starts
-from tests.schedules.examples import SAIGON
+from tests.schedules.examples import SAIGON, SOAK
 
 # Tết of 2026: Tuesday 17 February; the week off is worked back on Saturday 28 February.
 TET = Days(first=date(2026, 2, 16), last=date(2026, 2, 20))
@@ -227,7 +227,7 @@ def belongs(types: dict[str, DayType], type_id: str, day: date) -> bool:
     return held or (day.weekday() in type_.weekdays and not any(belongs(types, other, day) for other in type_.less))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(types=stations(), asked=st.lists(days_near, min_size=1, max_size=20))
 def test_a_day_belongs_as_the_docstring_says(types: list[DayType], asked: list[date]) -> None:
     station, by_id = DayTypes(types), {type_.id: type_ for type_ in types}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schedules.expansion import expand
 from schedules.rrule import parse
+from tests.schedules.examples import SOAK
 
 START = datetime(2026, 1, 30, 5, 30)
 EVER = datetime(2400, 1, 1)
@@ -205,7 +206,7 @@ def by_dateutil(rule: str, start: datetime, after: datetime, before: datetime) -
         return []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(rules(), local_times, st.integers(0, 500), st.integers(1, 200))
 def test_near_a_window_is_what_dateutil_finds_from_the_start(
     rule: str, start: datetime, later: int, length: int
@@ -228,7 +229,7 @@ seconds_of_rules = st.fixed_dictionaries(
 ).map(lambda parts: ";".join(f"{part}={value}" for part, value in parts.items()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * SOAK, deadline=None)
 @given(seconds_of_rules, local_times, st.integers(0, 2000), st.integers(1, 4000))
 def test_seconds_are_those_of_dateutil(rule: str, start: datetime, later: int, length: int) -> None:
     start = start.replace(year=9999, month=12, day=31, hour=start.hour % 12 + 10)
@@ -237,7 +238,7 @@ def test_seconds_are_those_of_dateutil(rule: str, start: datetime, later: int, l
     assert list(expand(parse(rule), start, after, before)) == by_dateutil(rule, start, after, before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SOAK, deadline=None)
 @given(rules(), local_times, st.lists(st.integers(0, 24 * 90), min_size=3, max_size=3))
 def test_adjacent_windows_are_their_union(rule: str, start: datetime, hours: list[int]) -> None:
     parsed = parse(rule)

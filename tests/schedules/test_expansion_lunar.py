@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from schedules.expansion import expand
 from schedules.lunar import LAST_DAY, LunarDate, leap_month, lunar_date, month_length, solar_date
 from schedules.rrule import parse
+from tests.schedules.examples import SOAK
 
 EVER = datetime(2400, 1, 1)
 START = datetime(2025, 1, 1, 5, 30)
@@ -93,7 +94,7 @@ def name(on: LunarDate) -> str:
     return ordinary_or_leap(on.month, on.leap)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * SOAK, deadline=None)
 @given(st.sampled_from(("YEARLY", "MONTHLY", "DAILY")), months, month_days, local_times)
 def test_every_day_of_a_lunar_rule_bears_a_name_that_it_says(
     frequency: str, named: str, numbered: str, start: datetime
@@ -121,7 +122,7 @@ def standing_in(year: int, month: str, day: int, skip: str) -> date:
     return solar_date(LunarDate(year, number, length, leap)) + timedelta(days=skip == "FORWARD")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * SOAK, deadline=None)
 @given(months, st.integers(1, 30), st.sampled_from(("BACKWARD", "FORWARD")), st.integers(1905, 2080))
 def test_what_is_skipped_has_a_day_that_stands_for_it(named: str, day: int, skip: str, year: int) -> None:
     rule = f"RSCALE=VIETNAMESE;FREQ=YEARLY;SKIP={skip};BYMONTH={named};BYMONTHDAY={day}"
@@ -153,7 +154,7 @@ def rules(draw: st.DrawFn) -> str:
 skips = ("OMIT", "BACKWARD", "FORWARD")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(rules(), local_times, st.lists(st.integers(0, 24 * 500), min_size=3, max_size=3))
 def test_adjacent_windows_are_their_union(rule: str, start: datetime, hours: list[int]) -> None:
     parsed = parse(rule)

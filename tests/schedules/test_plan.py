@@ -16,7 +16,7 @@ from schedules.rules import Hold, Hours, LocalRules
 from schedules.timeline import sounding_at
 from schedules.verdicts import Decision, Outcome
 from schedules.zones import Cluster, Targets, Zone
-from tests.schedules.examples import DAY, HOUR, MINUTE, SAIGON, approved, clusters, item, programme, utc, zones
+from tests.schedules.examples import DAY, HOUR, MINUTE, SAIGON, SOAK, approved, clusters, item, programme, utc, zones
 
 ZONES = tuple(zones("commune", "north < commune", "south < commune"))
 CLUSTERS = tuple(clusters("school in north", "market in south", "port in commune"))
@@ -233,7 +233,7 @@ def ruled_zones(rules: LocalRules | None, where: str) -> tuple[Zone, ...]:
     return tuple(replace(zone, rules=rules) if zone.id == where else zone for zone in ZONES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * SOAK, deadline=None)
 @given(schedule, st.integers(0, 47), st.integers(1, 36), st.integers(0, 36 * 60))
 def test_what_sounds_at_an_instant_does_not_depend_on_the_window(
     asked: Schedule, first: int, hours: int, minute: int
@@ -258,7 +258,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(schedule, steps)
 def test_plans_that_follow_changes_are_those_made_anew(
     asked: Schedule, steps: list[tuple[str, Schedule, LocalRules | None, str, Side]]
@@ -291,7 +291,7 @@ def test_plans_that_follow_changes_are_those_made_anew(
                 assert following[cluster] is before[cluster]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SOAK, deadline=None)
 @given(schedule, schedule, rules)
 def test_a_preview_tells_what_the_change_then_does(asked: Schedule, more: Schedule, rule: LocalRules | None) -> None:
     present = replace(facts(*programmes(asked)), zones=ruled_zones(rule, "commune"))

@@ -10,7 +10,7 @@ from schedules.levels import Level
 from schedules.programmes import LEAD, Approval, Item, Programme, ProgrammeState, content_digest, occurrences
 from schedules.recurrence import Recurrence
 from schedules.zones import Targets
-from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, SAIGON, approved, item, programme, utc
+from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, SAIGON, SOAK, approved, item, programme, utc
 
 DAILY = Recurrence(start=datetime(2026, 3, 1, 5), rule="FREQ=DAILY")
 
@@ -157,7 +157,7 @@ def test_windows_are_aware() -> None:
         next(occurrences(approved(), datetime(2026, 3, 2), NOON, SAIGON))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * SOAK, deadline=None)
 @given(
     rule=st.sampled_from(["FREQ=DAILY", "FREQ=HOURLY", "FREQ=MINUTELY;INTERVAL=20", "FREQ=WEEKLY;BYDAY=MO,TU"]),
     minutes=st.integers(1, 90),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schedules.days import DayType, DayTypes
 from schedules.recurrence import Every, Recurrence, RecurrenceError, check
 from schedules.recurrence_text import from_text, to_text
-from tests.schedules.examples import SAIGON
+from tests.schedules.examples import SAIGON, SOAK
 
 WHOLE = Recurrence(
     start=datetime(2026, 11, 23, 5),
@@ -203,7 +203,7 @@ def is_accepted(recurrence: Recurrence) -> bool:
     return True
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 * SOAK, deadline=None)
 @given(recurrence=recurrences())
 def test_text_gives_back_the_same_recurrence_accepted_or_not(recurrence: Recurrence) -> None:
     text = to_text(recurrence)
@@ -216,7 +216,7 @@ def test_the_example_with_every_part_is_accepted() -> None:
     assert is_accepted(WHOLE)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SOAK, deadline=None)
 @given(st.lists(st.sampled_from((*TEXT.split("\n"), "RDATE:", " ", "\r", "X:", "DURATION:P1W")) | st.text(max_size=9)))
 def test_any_text_is_read_or_refused(lines: list[str]) -> None:
     try:

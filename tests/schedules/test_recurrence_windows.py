@@ -15,7 +15,7 @@ from schedules.days import Days, DayType, DayTypes
 from schedules.expansion import expand
 from schedules.recurrence import Every, Recurrence, starts
 from schedules.rrule import parse
-from tests.schedules.examples import APIA, BERLIN, DAY, LORD_HOWE, MINUTE, NEW_YORK, SAIGON, utc
+from tests.schedules.examples import APIA, BERLIN, DAY, LORD_HOWE, MINUTE, NEW_YORK, SAIGON, SOAK, utc
 
 WORKING = DayType(id="working", name="Ngày làm việc", weekdays=frozenset(range(5)), less=("holiday",))
 HOLIDAY = DayType(id="holiday", name="Nghỉ lễ", days=(Days(first=date(2026, 3, 28), last=date(2026, 4, 6)),))
@@ -72,7 +72,7 @@ def recurrences(draw: st.DrawFn) -> Recurrence:
 anywhere = st.sampled_from((SAIGON, BERLIN, NEW_YORK, LORD_HOWE, APIA))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SOAK, deadline=None)
 @given(
     recurrence=recurrences(),
     zone=anywhere,
@@ -124,7 +124,7 @@ def instant_of_end(recurrence: Recurrence, zone: ZoneInfo) -> datetime | None:
     return end and (end if end.tzinfo else end.replace(tzinfo=zone).astimezone(UTC))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SOAK, deadline=None)
 @given(recurrence=recurrences(), zone=anywhere, middle=st.sampled_from(MIDDLES))
 def test_what_is_heard_is_the_rule_and_what_is_added_less_what_is_left_out(
     recurrence: Recurrence, zone: ZoneInfo, middle: str

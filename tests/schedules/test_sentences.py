@@ -11,6 +11,7 @@ from schedules.describing import describe
 from schedules.expansion import expand
 from schedules.recurrence import Recurrence
 from schedules.rrule import RecurrenceError, Rule, parse
+from tests.schedules.examples import SOAK
 
 MONDAY = datetime(2026, 11, 23, 5)
 WEEKDAYS = {
@@ -119,7 +120,7 @@ def told_weekdays(sentence: str, language: str) -> set[int]:
 
 
 @given(rules(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SOAK, deadline=None)
 def test_every_number_of_a_rule_is_told(text: str, start: datetime) -> None:
     rule = parse(text)
     for language in ("vi", "en"):
@@ -135,7 +136,7 @@ def test_every_number_of_a_rule_is_told(text: str, start: datetime) -> None:
 
 
 @given(near_twins(), st.sampled_from([0, 0, 1, 7, 30]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 * SOAK, deadline=None)
 def test_rules_with_one_sentence_have_the_same_times(texts: tuple[str, str], days: int) -> None:
     later = MONDAY + timedelta(days=days)
     one, other = Recurrence(start=MONDAY, rule=texts[0]), Recurrence(start=later, rule=texts[1])

@@ -10,7 +10,7 @@ from schedules.arbitration import arbitrate
 from schedules.levels import Level, Policy
 from schedules.programmes import Item, Occurrence
 from schedules.timeline import Timeline, build, difference, item_at, next_change, sounding_at
-from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, crowded, item, moves, occurrence
+from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, SOAK, crowded, item, moves, occurrence
 
 
 def timeline(*asked: Occurrence, start: datetime = NOON, end: datetime = NOON + HOUR) -> Timeline:
@@ -123,7 +123,7 @@ def test_what_cannot_be_a_timeline_is_our_mistake() -> None:
         timeline(unprepared)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(crowded, moves)
 def test_walking_the_changes_meets_every_slot_once(asked: list[Occurrence], most_move: timedelta) -> None:
     made = build(arbitrate(asked, policy=Policy(most_move=most_move)), NOON - DAY, NOON + DAY)
@@ -136,7 +136,7 @@ def test_walking_the_changes_meets_every_slot_once(asked: list[Occurrence], most
     assert tuple(met) == made.slots
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(crowded, moves, st.integers(0, 80), st.integers(0, 80), st.integers(-5, 90))
 def test_the_same_sounds_in_every_window(
     asked: list[Occurrence], most_move: timedelta, first: int, length: int, minute: int
