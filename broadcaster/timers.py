@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from broadcaster.config import Settings
+from broadcaster.flow.decide import ask, open_clashes
 from broadcaster.flow.plan import Board
 from broadcaster.flow.report import SlotReport, close, next_close
 from broadcaster.flow.sign_in import audit_officials
@@ -51,7 +52,7 @@ class Timers:
             self._scheduler.shutdown(wait=False)
 
     async def run(self) -> None:
-        """Close what is over, set the timer for what ends next, wait; until cancelled."""
+        """Ask about clashes, close what is over, set the timer for what ends next, wait; until cancelled."""
         with self._store.wakeups.listen(Wakeup.REPORT) as listener:
             while True:
                 closed, following = await asyncio.to_thread(self._turn, datetime.now(UTC))
@@ -66,6 +67,7 @@ class Timers:
 
     def _turn(self, now: datetime) -> tuple[list[SlotReport], datetime | None]:
         audit_officials(store=self._store, now=now)
+        ask(open_clashes(self._board.plans(now), now), store=self._store, now=now)
         closed = close(grace=self._grace, board=self._board, store=self._store, now=now)
         return closed, next_close(grace=self._grace, board=self._board, now=now)
 

@@ -18,8 +18,9 @@ from schedules.rrule import Frequency, RecurrenceError, Rule, Scale, parse
 
 __all__ = ["HORIZON_YEARS", "MOST_EXCLUSIONS", "Every", "Recurrence", "RecurrenceError", "check", "starts"]
 
-HORIZON_YEARS: Final = 10
-"""How long after its start a recurrence may be silent. 29 February is at most eight years off (from 2096)."""
+HORIZON_YEARS: Final = 20
+"""How long after its start a recurrence may be silent. 29 February is at most eight years off (from 2096), a leap
+month of the lunar calendar mostly less than twenty; whoever names one that is further off adds SKIP."""
 
 MOST_EXCLUSIONS: Final = 400
 """Times, and days, that may be left out, and times that may be added: each day of a year, so that ``check``

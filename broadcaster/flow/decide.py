@@ -4,7 +4,7 @@ Circular 39/2020/TT-BTTTT leaves the order to the commune's official.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +20,7 @@ from schedules.plan import Plan
 from schedules.programmes import Programme
 from schedules.verdicts import Decision, Question, Verdict
 
+ASKED: Final = "decision.asked"
 _NAMED: Final = re.compile(r"(?P<programme>[^@+\s]{1,64})(?:@(?P<start>\d{8}T\d{6}Z))?")
 _KEPT: Final = timedelta(days=62)
 """How long a decision on two occurrences is kept: twice what a report looks back."""
@@ -65,8 +66,29 @@ def open_clashes(plans: Mapping[str, Plan], now: datetime) -> list[Clash]:
 
 def _open(verdict: Verdict, now: datetime) -> list[Question]:
     """Return the questions about an occurrence of our own that can still be answered."""
+    if not verdict.questions:
+        return []
     mine = verdict.occurrence.id
     return [each for each in verdict.questions if each.ours == mine and now < each.decide_by]
+
+
+def ask(clashes: Iterable[Clash], *, store: Store, now: datetime) -> None:
+    """Put each open clash on record once: whoever follows the events learns that the commune is asked."""
+    for clash in clashes:
+        question = clash.question
+        name = f"{question.above}+{question.ours}"
+        if not store.journal.facts(kind=ASKED, subject=name, limit=1):
+            store.record(
+                ASKED,
+                name,
+                by=None,
+                at=now,
+                above=question.above,
+                ours=question.ours,
+                decide_by=question.decide_by.isoformat(),
+                default=question.default.value,
+                clusters=len(clash.clusters),
+            )
 
 
 def decide(answer: Answer, *, policy: Policy, by: Official, store: Store, now: datetime) -> Decision:

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from broadcaster.config import Settings
+from broadcaster.flow.decide import ASKED, ask, open_clashes
+from broadcaster.flow.plan import Board
 from broadcaster.store.records import Sound
 from schedules.levels import Side
 from tests.broadcaster.commune import stay_signed_in
@@ -151,3 +154,15 @@ def test_who_is_put_first_is_heard_first(commune: Commune, clash: dict[str, str]
         commune.post("/decisions", {**names, "first": first})
         [cluster] = commune.get("/timeline", query=window)["clusters"]
         assert cluster["slots"][0]["id"] == names[first]
+
+
+def test_each_clash_is_put_on_record_once(commune: Commune, clash: dict[str, str]) -> None:
+    leave_two(commune, clash)
+    store, board = commune.store, Board(commune.store.definitions, Settings())
+    for _ in range(2):
+        now = commune.clock.now
+        ask(open_clashes(board.plans(now), now), store=store, now=now)
+    asked = store.journal.facts(kind=ASKED)
+    assert len(asked) == len(waiting(commune)) > 1
+    assert asked[0].subject == f"{clash['above']}{OCCURS}+{clash['ours']}{OCCURS}"
+    assert (asked[0].body["default"], asked[0].body["clusters"]) == ("ours", 2)

@@ -26,7 +26,7 @@ def at(start: str, rule: str | None = None, **more: object) -> Recurrence:
         "FREQ=DAILY;INTERVAL=7;BYDAY=TU",
         "FREQ=DAILY;UNTIL=20260301",
         "FREQ=DAILY;UNTIL=00010101",
-        "FREQ=YEARLY;INTERVAL=20;BYMONTH=1",
+        "FREQ=YEARLY;INTERVAL=40;BYMONTH=1",
         "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=6",
     ],
 )
