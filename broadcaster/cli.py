@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -60,6 +61,60 @@ def demo(config: ConfigFile = None) -> None:
         run_demo(settings, config)
     except (CannotStart, StoreError, DemoError) as error:
         _refuse(error)
+
+
+@app.command()
+def timeline(
+    context: typer.Context,
+    cluster: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A cluster; may be repeated. Default: all.")
+    ] = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A zone with all below it; may be repeated.")
+    ] = None,
+    tonight: Annotated[bool, typer.Option("--tonight", help="From 18:00, or now if it is later, to 06:00.")] = False,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Local: 2026-12-24T17:00, 2026-12-24 or 17:00. Default: now."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Default: a day after --from.")] = None,
+    programme: Annotated[
+        str | None,
+        typer.Option("--with", metavar="FILE", help="A programme to try, as for POST /programmes; -: standard input."),
+    ] = None,
+    language: Annotated[str | None, typer.Option(metavar="vi|en", help="Default: as the locale says.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show what clusters will say when, and why not otherwise; or what one programme more would change.
+
+    Reads the data directory, whether the server runs or not; changes nothing.
+
+    Exit status: 2, something asked for cannot be; 3, the programme to try would not be heard even once.
+    """
+    settings = _settings(config)
+    from broadcaster.listings.answering import listing
+    from broadcaster.listings.asking import CannotShow, Question, language_of
+    from broadcaster.store.port import StoreError
+
+    if language not in (None, "vi", "en"):
+        _refuse(ValueError(f"there is no language {language!r} here; take vi or en"))
+    question = Question(
+        clusters=tuple(cluster or ()),
+        zones=tuple(zone or ()),
+        tonight=tonight,
+        begin=begin,
+        end=end,
+        source=programme,
+        language=language or language_of(os.environ),
+    )
+    clock = context.obj or (lambda: datetime.now(UTC))  # whoever calls this as a function may pass one
+    try:
+        found = listing(question, settings, stdin=getattr(sys.stdin, "buffer", None), now=clock())
+    except (CannotShow, StoreError) as error:
+        _refuse(error)
+    typer.echo("\n".join(found.lines))
+    if found.all_stopped:
+        raise typer.Exit(3)
 
 
 @app.command("config")

@@ -1,10 +1,12 @@
 """The air of one cluster while it is given away: what is taken, by whom, and what the local rules leave."""
 
 from bisect import bisect_right, insort
-from datetime import datetime
+from collections.abc import Collection
+from datetime import date, datetime
 
+from schedules.counting import exceeds
 from schedules.programmes import Occurrence
-from schedules.rules import Breach, InForce, exceeds
+from schedules.rules import Breach, InForce
 
 __all__ = ["Air", "Taken"]
 
@@ -17,10 +19,10 @@ class Air:
 
     Args:
         rules: What the cluster must keep.
-        counting: Whether the rules that count are to be kept while the air is given away.
+        counting: The local days on which the rules that count are to be kept while the air is given away.
     """
 
-    def __init__(self, rules: InForce, *, counting: bool) -> None:
+    def __init__(self, rules: InForce, *, counting: Collection[date] = ()) -> None:
         self._rules = rules
         self._counting = counting
         self._starts: list[datetime] = []
@@ -37,7 +39,7 @@ class Air:
 
     def exceeds(self, start: datetime, end: datetime) -> Breach | None:
         """Return the counting rule that something in ``[start, end)``, which is free, would break; or None."""
-        if not self._counting:
+        if not self._counting or start.astimezone(self._rules.zone).date() not in self._counting:
             return None
         i = bisect_right(self.spoken, (start, end))
         self.spoken.insert(i, (start, end))

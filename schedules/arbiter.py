@@ -1,13 +1,13 @@
 """The arbiter of one cluster: what it is asked is parted into contests, each of which is settled by itself."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from schedules.air import Air
 from schedules.clashes import Decisions, asked_of, in_order
-from schedules.counting import keeps
+from schedules.counting import broken_days
 from schedules.levels import Policy
 from schedules.programmes import LEAD, Occurrence, Yielding
 from schedules.rules import InForce
@@ -86,7 +86,9 @@ class Arbiter:
         first, last = contest[0].start - LEAD, max(self.over(each) for each in contest)
         facts = {each.approved_at for each in contest}
         facts.update(each.ends_by for each in contest if each.ends_by is not None)
-        facts.update(hold.placed_at for hold in self.rules.holds if hold.start < last and hold.end > first)
+        for hold in self.rules.holds:
+            if hold.start < last and hold.end > first:
+                facts.update((hold.placed_at, hold.lifted_at or hold.placed_at))
         facts.update(at for decision in decisions.values() for at in decision.times)
         return [first, *sorted(fact for fact in facts if first < fact < last)]
 
@@ -103,14 +105,13 @@ class Arbiter:
         words = {pair: decision.as_of(known_at) for pair, decision in decisions.items()}
         said = {pair: side for pair, side in words.items() if side is not None}
         order = in_order(known, policy=self.policy, said=said)
-        rules = self.rules
-        if rules.holds:
-            rules = replace(rules, holds=tuple(hold for hold in rules.holds if hold.placed_at <= known_at))
-
-        def given(*, counted: bool) -> tuple[Air, dict[Occurrence, Verdict]]:
-            air = Air(rules, counting=counted)
+        rules = self.rules.as_of(known_at)
+        days: frozenset[date] = frozenset()
+        while True:
+            air = Air(rules, counting=days)
             turn = Turn(policy=self.policy, rules=rules, said=said, known_at=known_at, before=before, air=air)
-            return air, {each: turn.place(each) for each in order}
-
-        air, settled = given(counted=False)
-        return given(counted=True)[1] if counting and not keeps(air.spoken, rules) else settled
+            settled = {each: turn.place(each) for each in order}
+            broken = broken_days(air.spoken, rules) if counting else days
+            if broken <= days:
+                return settled
+            days |= broken

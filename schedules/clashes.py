@@ -135,7 +135,7 @@ def _undecided(verdict: Verdict, questions: Sequence[Question]) -> Verdict:
         verdict,
         outcome=Outcome.UNDECIDED,
         reason=Reason.AWAITS_DECISION,
-        by=verdict.by or other,
+        by=other,
         questions=tuple(questions),
-        otherwise=(verdict.outcome, verdict.reason),
+        otherwise=verdict,
     )

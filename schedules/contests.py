@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from schedules.arbiter import Arbiter
 from schedules.clashes import Decisions, said_on
-from schedules.counting import keeps
+from schedules.counting import broken_days
 from schedules.levels import Level
 from schedules.programmes import LEAD, Occurrence
 from schedules.rules import InForce
@@ -70,13 +70,14 @@ class Court:
     def __init__(self, arbiter: Arbiter, decisions: Decisions) -> None:
         self._arbiter = arbiter
         self._decisions = decisions
+        self._rules = arbiter.rules.as_of(None)
         self._counts = arbiter.rules.rules.counts
         self._settled: WeakValueDictionary[tuple[object, ...], Contest] = WeakValueDictionary()
 
     @property
     def rules(self) -> InForce:
-        """What its clusters must keep."""
-        return self._arbiter.rules
+        """What its clusters must keep, by all that is known."""
+        return self._rules
 
     def decide(self, decisions: Decisions) -> None:
         """Take other decisions from now on; contests that they concern have to be exchanged."""
@@ -140,7 +141,7 @@ class Court:
             asked = _sorted(chain.from_iterable(contest.asked for contest in contests))
             contests = [self._contest(among, over) for among, over in self._arbiter.contests(asked)]
         spoken = tuple(chain.from_iterable(contest.spoken for contest in contests))
-        if self._is_told(contests) and keeps(spoken, self.rules):
+        if self._is_told(contests) and not broken_days(spoken, self.rules):
             return contests
         everybody = tuple(chain.from_iterable(contest.asked for contest in contests))
         return (self._contest(everybody, contests[-1].over, counted=True),)
@@ -148,7 +149,8 @@ class Court:
     def _is_told(self, contests: Contests) -> bool:
         """Say whether all facts of a round were known before it began."""
         start, over = contests[0].start - LEAD, contests[-1].over
-        return not any(hold.placed_at > start and hold.start < over for hold in self.rules.holds) and not any(
+        holds = self._arbiter.rules.holds
+        return not any((hold.lifted_at or hold.placed_at) > start and hold.start < over for hold in holds) and not any(
             each.approved_at > start or each.ends_by is not None for contest in contests for each in contest.asked
         )
 

@@ -121,7 +121,7 @@ def _asked(
     return {
         "decide_by": tongue.moment(question.decide_by),
         "first": tongue.say(FIRST[question.default]),
-        "otherwise": tongue.say(OTHERWISE[verdict.otherwise[0]], times),
+        "otherwise": tongue.say(OTHERWISE[verdict.otherwise.outcome], times),
     }
 
 

@@ -36,6 +36,10 @@ sound by then. A constant and not a setting: an occurrence is named by its start
 """
 
 
+_UNDER_WAY: Final = timedelta(days=1)
+"""How far ahead an occurrence has a say in what sounds now: in one chain of bulletins, or one local day."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A sound in a programme."""
@@ -238,8 +242,8 @@ def occurrences(
     approved as it is has any, and none that would have begun before the approval: who approves the five
     o'clock bulletin at three past five does not mean the middle of it.
 
-    A withdrawn programme has those that began before it was withdrawn or were to begin within ``LEAD`` then, each
-    as long as it was meant to be: what others had been told because of it stays, and arbitration cuts it off.
+    A withdrawn programme has those that began before it was withdrawn and of the day after, each as long as it was
+    meant to be: what was heard or not heard because of them stays so, and arbitration drops them or cuts them off.
 
     Args:
         programme: Its recurrence has passed ``recurrence.check``.
@@ -257,7 +261,7 @@ def occurrences(
     if approval is None or not (programme.is_ready and programme.is_approved):
         return
     withdrawn = programme.withdrawn_at
-    limit = before if withdrawn is None else min(before, withdrawn + LEAD)
+    limit = before if withdrawn is None else min(before, withdrawn + _UNDER_WAY)
     for start in _starts(programme.recurrence, approval, max(after - duration, approval.at), limit, zone, days):
         if start + duration > after:
             yield Occurrence(

@@ -3,20 +3,16 @@
 Only an emergency passes them. They are checked where plans are made and, by the same functions, on the box.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from schedules.instants import require_aware
-from schedules.levels import Level
-from schedules.sessions import SESSION_PAUSE, Interval, begins_session, pauses, same_day, session_exceeds
 from schedules.wallclock import Piece, pieces
 
 __all__ = [
-    "SESSION_PAUSE",
     "Breach",
     "Hold",
     "Hours",
@@ -24,12 +20,9 @@ __all__ = [
     "LocalRules",
     "Loudest",
     "Rule",
-    "Sounding",
     "breaks",
     "combine",
-    "exceeds",
     "highest_volume",
-    "refusals",
     "stops",
 ]
 
@@ -106,6 +99,19 @@ class Hold:
     by: str
     """The official who placed it."""
     placed_at: datetime
+    lifted_at: datetime | None = None
+    """When it was lifted before its end; what had been silent until then stays so."""
+
+    def as_of(self, now: datetime | None) -> "Hold | None":
+        """Return the hold as it was known at ``now`` (None: by all that is known), or None if it was not, or no more.
+
+        One that was lifted ended then.
+        """
+        if now is not None and now < self.placed_at:
+            return None
+        if self.lifted_at is None or (now is not None and now < self.lifted_at):
+            return self
+        return replace(self, end=min(self.end, self.lifted_at)) if self.start < self.lifted_at else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,11 @@ class InForce:
     rules: LocalRules = LocalRules()
     holds: tuple[Hold, ...] = ()
     """By start."""
+
+    def as_of(self, now: datetime | None) -> "InForce":
+        """Return it with its holds as they were known at ``now``; None: by all that is known."""
+        known = tuple(hold for each in self.holds if (hold := each.as_of(now)) is not None)
+        return self if known == self.holds else replace(self, holds=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,30 +140,6 @@ class Breach:
     """Of ``hold``."""
     limit: timedelta | int | None = None
     """Of the rules that count."""
-
-
-class Sounding(Protocol):
-    """What the box walks over: a slot, or anything with these fields."""
-
-    @property
-    def id(self) -> str:
-        """Names it."""
-        ...
-
-    @property
-    def level(self) -> Level:
-        """How urgent it is."""
-        ...
-
-    @property
-    def start(self) -> datetime:
-        """Aware UTC instant."""
-        ...
-
-    @property
-    def end(self) -> datetime:
-        """Aware UTC instant, after ``start``."""
-        ...
 
 
 def combine(rules: Iterable[LocalRules]) -> LocalRules:
@@ -196,68 +183,6 @@ def breaks(start: datetime, end: datetime, in_force: InForce) -> tuple[Rule, ...
     return tuple(breach.rule for breach in _breaches(start, end, in_force))
 
 
-def exceeds(
-    intervals: Sequence[Interval], i: int, in_force: InForce, *, since: datetime | None = None
-) -> Breach | None:
-    """Return which counting rule is broken because interval ``i`` is among ``intervals``, or None.
-
-    Every interval passes if and only if the whole keeps the rules. It costs no more than the slots of one local
-    day, and of one session that is as long as it may be, however many intervals there are.
-
-    Args:
-        intervals: Aware instants, by start; they may touch and never overlap. Emergencies are not among them.
-        i: Which of them is asked about.
-        in_force: What the cluster must keep.
-        since: What ended before it is not among them; None: all are. A session that begins at most a pause later
-            may have begun the day before, and counts for no day.
-    """
-    rules = in_force.rules
-    if rules.longest_session is not None and session_exceeds(intervals, i, rules.longest_session):
-        return Breach(rule=Rule.SESSION_TOO_LONG, limit=rules.longest_session)
-    of_days = rules.most_a_day is not None or rules.sessions_a_day is not None
-    today = same_day(intervals, i, in_force.zone) if of_days else []
-    if rules.most_a_day is not None and _sounding(intervals, today) > rules.most_a_day:
-        return Breach(rule=Rule.DAY_FULL, limit=rules.most_a_day)
-    if rules.sessions_a_day is not None and begins_session(intervals, i):  # one that goes on with a session begins none
-        begun = sum(begins_session(intervals, k) for k in today)
-        if since is not None and 0 in today and intervals[0][0] - since <= SESSION_PAUSE:
-            begun -= 1
-        if begun > rules.sessions_a_day:
-            return Breach(rule=Rule.TOO_MANY_SESSIONS, limit=rules.sessions_a_day)
-    if rules.gap is not None and any(SESSION_PAUSE < pause < rules.gap for pause in pauses(intervals, i)):
-        return Breach(rule=Rule.TOO_SOON, limit=rules.gap)
-    return None
-
-
-def refusals(slots: Iterable[Sounding], in_force: InForce, *, since: datetime | None = None) -> dict[str, Breach]:
-    """Return the slots that may not sound, by id, each with what stops it.
-
-    Emergencies pass, and count for nobody. The others are taken by start: one must keep the rules of
-    ``stops``, and those of ``exceeds`` with what was let through before it. What is refused does not count. Of
-    slots that all keep the rules nothing is refused.
-
-    Args:
-        slots: Of one cluster, in any order, never overlapping.
-        in_force: What the cluster must keep.
-        since: As for ``exceeds``.
-    """
-    refused: dict[str, Breach] = {}
-    passed: list[Interval] = []
-    counts = in_force.rules.counts
-    for slot in sorted(slots, key=lambda one: (one.start, one.id)):
-        if slot.level is Level.EMERGENCY:
-            continue
-        breach = stops(slot.start, slot.end, in_force)
-        if breach is None and counts:
-            passed.append((slot.start, slot.end))
-            breach = exceeds(passed, len(passed) - 1, in_force, since=since)
-            if breach is not None:
-                passed.pop()
-        if breach is not None:
-            refused[slot.id] = breach
-    return refused
-
-
 def highest_volume(start: datetime, end: datetime, in_force: InForce) -> int:
     """Return how loud, in percent, a slot may be: the lowest limit of hours that it touches. Raises as ``stops``."""
     require_aware(start, end)
@@ -294,7 +219,3 @@ def _touches(hours: Hours, shown: Iterable[Piece]) -> bool:
         if (before_close and after_open) if opens < closes else (before_close or after_open):
             return True
     return False
-
-
-def _sounding(intervals: Sequence[Interval], places: Iterable[int]) -> timedelta:
-    return sum((intervals[k][1] - intervals[k][0] for k in places), timedelta())

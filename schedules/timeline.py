@@ -196,9 +196,7 @@ def _cut(verdict: Verdict, length: timedelta) -> str | None:
         return None
     if length == occurrence.duration:
         return Reason.LONGEST.value
-    if verdict.otherwise is not None:
-        return verdict.otherwise[1].value
-    return verdict.code
+    return (verdict.otherwise or verdict).code
 
 
 def _items(items: Iterable[Item], length: timedelta) -> Iterator[SlotItem]:

@@ -41,14 +41,8 @@ class Turn:
                 self.air.count(verdict.start, _whole_end(each, verdict.start))
 
     def place(self, each: Occurrence) -> Verdict:
-        """Return what becomes of ``each``: the verdict before, as it was, where it sounds as it did."""
-        before = self.before.get(each)
-        after = self._placed(each, before)
-        unchanged = before is not None and (before.start, before.end) == (after.start, after.end)
-        return before if before is not None and unchanged and before.start is not None else after
-
-    def _placed(self, each: Occurrence, before: Verdict | None) -> Verdict:
-        now = self.known_at
+        """Return what becomes of ``each``."""
+        now, before = self.known_at, self.before.get(each)
         if before is not None and before.start is not None and before.end is not None and before.start < now:
             return before if before.end <= now else self._goes_on(each, before, before.start)
         too_late = before is not None and each.start < now + LEAD
@@ -124,7 +118,8 @@ class Turn:
             end, reason, breach = max(stopped.hold.start, self.known_at), Reason.LOCAL_RULE, stopped
         if each.ends_by is not None and each.ends_by <= self.known_at:
             end, reason, breach = min(end, each.ends_by), Reason.WITHDRAWN, None
-        return self._heard(each, start, end, reason, by, breach, before.passes)
+        passes = () if _counts(each) else breaks(start, end, self.rules)
+        return self._heard(each, start, end, reason, by, breach, passes)
 
     def _heard(
         self,

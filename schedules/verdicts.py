@@ -1,6 +1,6 @@
 """What becomes of occurrences that want the same air, and what the commune's official is asked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -109,8 +109,8 @@ class Verdict:
     """The local rules that it breaks and may, because it is an emergency."""
     questions: tuple[Question, ...] = ()
     """What the official is asked about it."""
-    otherwise: tuple[Outcome, Reason] | None = None
-    """Of an undecided one: what becomes of it, and why, if nobody answers."""
+    otherwise: "Verdict | None" = None
+    """Of an undecided one: what stands if nobody answers. It sounds as ``start`` and ``end`` say, too."""
 
     @property
     def code(self) -> str:
@@ -124,5 +124,4 @@ class Verdict:
         """
         if self.otherwise is None or any(now < question.decide_by for question in self.questions):
             return self
-        outcome, reason = self.otherwise
-        return replace(self, outcome=outcome, reason=reason, questions=(), otherwise=None)
+        return self.otherwise

@@ -52,14 +52,14 @@ def announce_it(
     repeat = asked.repeat
     announcement = announce.Announcement(
         draft=asked.draft(None),
-        items=tuple(item(body, house) for body in bodies),
+        items=tuple(item(body, house.settings) for body in bodies),
         at=None if asked.at == "now" else asked.at,
         repeat=announce.Repeat(every=timedelta(seconds=repeat.every), times=repeat.times) if repeat else None,
     )
     stored = announce.announce(
         announcement,
         limits=prepare.limits(house.settings.sound),
-        terms=terms(house),
+        terms=terms(house.settings),
         by=by,
         store=house.store,
         now=now,

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from broadcaster.api.clusters import Tag
-from broadcaster.api.context import Context
 from broadcaster.api.sounds import words
 from broadcaster.api.zones import Words
+from broadcaster.config import Settings
 from broadcaster.flow import prepare, schedule
 from devices.values import Digest, Id
 from schedules.levels import Level
@@ -106,14 +106,13 @@ class DraftBody(BaseModel):
         )
 
 
-def item(body: ItemBody, house: Context) -> prepare.Words | str:
+def item(body: ItemBody, settings: Settings) -> prepare.Words | str:
     """Return an item as the flow has it: words, or the id of a sound."""
-    return body.sound if body.sound is not None else words(body.text or "", body.voice, body.rate, house)
+    return body.sound if body.sound is not None else words(body.text or "", body.voice, body.rate, settings.sound)
 
 
-def terms(house: Context) -> schedule.Terms:
+def terms(settings: Settings) -> schedule.Terms:
     """Return what the settings say of every programme."""
-    settings = house.settings
     return schedule.Terms(
         zone=settings.station.zone,
         policy=settings.policy,

@@ -148,14 +148,14 @@ class _Teller:
 @router.post("/programmes/preview", response_model_exclude_none=True)
 def preview_programme(asked: NewProgramme, language: Language, house: House, by: SignedIn, now: Now) -> PreviewView:
     """Show what `POST /programmes` with the same body would do: when it sounds, what stops it, what it displaces."""
-    settled = terms(house)
+    settled = terms(house.settings)
     wish = preview.wish(
-        tuple(item(each, house) for each in asked.items),
-        asked.asked(house),
+        tuple(item(each, house.settings) for each in asked.items),
+        asked.asked(settled.zone),
         limits=prepare.limits(house.settings.sound),
         terms=settled,
         by=by,
-        store=house.store,
+        definitions=house.store.definitions,
         now=now,
     )
     effects = [_as_of(now, effect) for effect in house.board.preview(wish.programme, now)]
@@ -169,7 +169,7 @@ def preview_programme(asked: NewProgramme, language: Language, house: House, by:
         estimated=wish.estimated,
         start=window.start,
         end=window.end,
-        next_start=next_start(wish.programme, house, now),
+        next_start=next_start(wish.programme, settled.zone, definitions, now),
         summary=_summary(effects),
         groups=[teller.group(effect) for effect in effects],
     )

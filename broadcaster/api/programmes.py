@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, model_validator
@@ -14,6 +15,7 @@ from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.recurrences import RecurrenceBody, RecurrenceView, says, show_recurrence
 from broadcaster.flow import announce, prepare, schedule
 from broadcaster.flow.days import known_days
+from broadcaster.store.port import Definitions
 from schedules.days import DayTypes
 from schedules.programmes import IfTaken, Programme, ProgrammeState, content_digest, occurrences
 from schedules.recurrence_text import from_text, to_text
@@ -37,14 +39,14 @@ class NewProgramme(DraftBody):
             raise ValueError("give either recurrence or recurrence_text")
         return self
 
-    def asked(self, house: Context) -> schedule.Draft:
+    def asked(self, zone: ZoneInfo) -> schedule.Draft:
         """Return what is asked for, but for its sounds.
 
         Raises:
             RecurrenceError: ``bad_text``.
         """
         if self.recurrence is not None:
-            return self.draft(self.recurrence.recurrence(house))
+            return self.draft(self.recurrence.recurrence(zone))
         return self.draft(from_text(self.recurrence_text or ""))
 
 
@@ -91,10 +93,11 @@ class ProgrammeView(BaseModel):
     """When it asks for the air next; the timeline tells whether it gets it."""
 
 
-def next_start(programme: Programme, house: Context, now: datetime, days: DayTypes | None = None) -> datetime | None:
+def next_start(
+    programme: Programme, zone: ZoneInfo, definitions: Definitions, now: datetime, days: DayTypes | None = None
+) -> datetime | None:
     """Return when the programme asks for the air next, None if that is not within the year."""
-    known = days or known_days(house.store.definitions)
-    asked = occurrences(programme, now, now + _LOOK_AHEAD, house.settings.station.zone, known)
+    asked = occurrences(programme, now, now + _LOOK_AHEAD, zone, days or known_days(definitions))
     return next((each.start for each in asked if each.start >= now and each.ends_by is None), None)
 
 
@@ -136,7 +139,7 @@ def show(
         digest=content_digest(programme),
         withdrawn_at=programme.withdrawn_at,
         failure=programme.failure,
-        next_start=next_start(programme, house, now, days),
+        next_start=next_start(programme, house.settings.station.zone, definitions, now, days),
     )
 
 
@@ -179,10 +182,10 @@ def submit_programme(
 ) -> ProgrammeView:
     """Submit a programme that recurs by an RFC 5545 rule."""
     stored = announce.compose(
-        tuple(item(each, house) for each in asked.items),
-        asked.asked(house),
+        tuple(item(each, house.settings) for each in asked.items),
+        asked.asked(house.settings.station.zone),
         limits=prepare.limits(house.settings.sound),
-        terms=terms(house),
+        terms=terms(house.settings),
         by=by,
         store=house.store,
         now=now,

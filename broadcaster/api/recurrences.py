@@ -2,10 +2,10 @@
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from broadcaster.api.context import Context
 from broadcaster.api.rules import LocalTime
 from broadcaster.store.port import Definitions
 from devices.values import Id
@@ -57,9 +57,8 @@ class RecurrenceBody(BaseModel):
     not_on: DayTypeIds = ()
     """Day types on whose days it is not heard."""
 
-    def recurrence(self, house: Context) -> Recurrence:
+    def recurrence(self, zone: ZoneInfo) -> Recurrence:
         """Return the recurrence as the core has it."""
-        zone = house.settings.station.zone
 
         def local(t: datetime) -> datetime:
             try:

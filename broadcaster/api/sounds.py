@@ -14,6 +14,7 @@ from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.problems import sentence
 from broadcaster.api.uploads import receive
+from broadcaster.config import Sound as SoundSettings
 from broadcaster.errors import Refusal
 from broadcaster.flow import prepare
 from broadcaster.store.records import Sound, SoundState
@@ -57,9 +58,8 @@ class SoundView(BaseModel):
     detail: str | None = None
 
 
-def words(text: str, voice: str | None, rate: float | None, house: Context) -> prepare.Words:
+def words(text: str, voice: str | None, rate: float | None, settings: SoundSettings) -> prepare.Words:
     """Return a text with the station's voice and rate where none is asked for."""
-    settings = house.settings.sound
     return prepare.Words(text=text, voice=voice or settings.voice, rate=rate or settings.rate)
 
 
@@ -145,7 +145,7 @@ async def upload_sound(request: Request, language: Language, house: House, by: S
 def speak(asked: Speech, language: Language, house: House, by: SignedIn, now: Now) -> SoundView:
     """Send words to be spoken; the same words in the same voice are the same sound."""
     sound = prepare.speak(
-        words(asked.text, asked.voice, asked.rate, house),
+        words(asked.text, asked.voice, asked.rate, house.settings.sound),
         title=asked.title or asked.text.strip()[:60] or "?",
         limits=prepare.limits(house.settings.sound),
         by=by,

@@ -105,7 +105,7 @@ def show(zone: Zone, now: datetime) -> ZoneView:
         parent=zone.parent,
         area=zone.area,
         rules=show_rules(zone.rules),
-        holds=[show_hold(hold) for hold in zone.holds if hold.end > now],
+        holds=[show_hold(hold) for hold in zone.holds if hold.end > now and hold.lifted_at is None],
         revision=zone.revision,
     )
 

@@ -115,7 +115,7 @@ def place_hold(zone: str, asked: HoldAsked, *, by: Official, store: Store, now: 
     )
     with store.transaction():
         held = store.definitions.zones.change(zone, lambda old: _swept(replace(old, holds=(*old.holds, hold)), now))
-        if sum(each.end > now for each in held.holds) > MOST_HOLDS:
+        if sum(each.end > now and each.lifted_at is None for each in held.holds) > MOST_HOLDS:
             raise HoldRefusal(
                 "too_many_holds",
                 f"Zone {zone} has {MOST_HOLDS} holds that are not over; lift one of them first.",
@@ -137,17 +137,17 @@ def place_hold(zone: str, asked: HoldAsked, *, by: Official, store: Store, now: 
 
 
 def lift_hold(zone: str, hold: str, *, by: Official, store: Store, now: datetime) -> None:
-    """End a hold now; one that has not begun is taken away.
+    """End a hold now; one that has not begun never does.
 
     Raises:
         NotFound: no such zone, or it has no such hold that is not over.
     """
 
     def lifted(old: Zone) -> Zone:
-        if not any(each.id == hold and each.end > now for each in old.holds):
+        if not any(each.id == hold and each.end > now and each.lifted_at is None for each in old.holds):
             raise NotFound(f"Zone {zone} has no hold {hold!r} that is not over.", collection="holds", id=hold)
-        ended = (replace(each, end=min(each.end, now)) if each.id == hold else each for each in old.holds)
-        return _swept(replace(old, holds=tuple(each for each in ended if each.start < each.end)), now)
+        lifted = tuple(replace(each, lifted_at=now) if each.id == hold else each for each in old.holds)
+        return _swept(replace(old, holds=lifted), now)
 
     with store.transaction():
         store.definitions.zones.change(zone, lifted)

@@ -15,7 +15,6 @@ from broadcaster.flow.prepare import Words, check_words
 from broadcaster.flow.schedule import LONGEST, Draft, Terms, programme_of, refuse_wrong
 from broadcaster.store.port import Definitions
 from broadcaster.store.records import Official
-from broadcaster.store.store import Store
 from schedules.programmes import Item, Programme
 
 PREVIEWED: Final = "preview"
@@ -39,7 +38,7 @@ def wish(
     limits: Limits,
     terms: Terms,
     by: Official,
-    store: Store,
+    definitions: Definitions,
     now: datetime,
 ) -> Wish:
     """Return what ``announce.compose`` would make of the same; nothing is stored.
@@ -50,8 +49,8 @@ def wish(
         SoundError: a text that cannot be spoken, or what was wrong with a sound that was refused.
         ZoneError, RecurrenceError, DayTypeError, NotFound: as ``announce.compose``.
     """
-    refuse_wrong(draft, terms=terms, store=store, now=now)
-    heard = [_item(each, limits, store.definitions) for each in items]
+    refuse_wrong(draft, terms=terms, definitions=definitions, now=now)
+    heard = [_item(each, limits, definitions) for each in items]
     if not heard:
         raise Refusal("no_items", "There is nothing to hear; give a text or a sound.")
     programme = programme_of(draft, tuple(each for each, _ in heard), id=PREVIEWED, terms=terms, by=by, now=now)

@@ -51,7 +51,7 @@ def _bindings(reached: Iterable[str], places: Places, zone: ZoneInfo) -> Iterato
     """Yield what binds the clusters: each combination once, however many clusters have it."""
     known: set[InForce] = set()
     for zone_id in sorted({places.clusters[cluster].zone for cluster in reached}):
-        found = places.in_force(zone_id, zone)
+        found = places.in_force(zone_id, zone).as_of(None)
         if found not in known:
             known.add(found)
             yield found

@@ -127,14 +127,14 @@ def refuse_unfit(draft: Draft, *, terms: Terms, store: Store, now: datetime) -> 
         refuse_stopped(times, places.reached(draft.targets), places, terms.zone)
 
 
-def refuse_wrong(draft: Draft, *, terms: Terms, store: Store, now: datetime) -> None:
+def refuse_wrong(draft: Draft, *, terms: Terms, definitions: Definitions, now: datetime) -> None:
     """Do nothing if a programme makes sense, be it stopped by every local rule: for previews, which tell that.
 
     Raises:
         Refusal: ``no_targets``, ``time_in_past``, ``reason_required``, ``unknown_tier``.
         ZoneError, RecurrenceError, DayTypeError: a target, a rule or a day type that cannot be.
     """
-    _refuse_wrong(draft, *_known(store.definitions), terms, now)
+    _refuse_wrong(draft, *_known(definitions), terms, now)
 
 
 def settle(sound: str, *, zone: ZoneInfo, store: Store, now: datetime) -> None:

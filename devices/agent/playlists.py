@@ -14,7 +14,8 @@ from devices.agent.files import write_whole
 from devices.messages import Playlist, RenditionReference, Rules
 from devices.trust import Held, Pinned, Refused, accept_playlist
 from schedules.levels import Level
-from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume, refusals
+from schedules.refusals import refusals
+from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume
 from schedules.timeline import Slot, SlotItem, Timeline
 
 log = logging.getLogger(__name__)

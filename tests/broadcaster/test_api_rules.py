@@ -1,5 +1,6 @@
 """Local rules and holds, as admins and officials set them, and what they are told of them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -142,14 +143,15 @@ def test_a_zone_that_is_not_there_is_not_held(commune: Commune) -> None:
 
 def test_a_lifted_hold_ends_then_and_stays_known_for_reports(commune: Commune, official: str) -> None:
     hold = commune.post("/zones/nam-chanh/holds", FUNERAL)["id"]
-    later = NOW + timedelta(hours=1)
     coming = {**FUNERAL, "start": utc(NOW + timedelta(hours=4))}
     never_begun = commune.post("/zones/nam-chanh/holds", coming)["id"]
     commune.clock.turn(hours=1)
     for each in (hold, never_begun):
         assert commune.ask("DELETE", f"/zones/nam-chanh/holds/{each}", token=official).status == 204
     zones = commune.store.definitions.zones
-    assert [(each.id, each.end) for each in zones.get("nam-chanh").holds] == [(hold, later)]
+    held = zones.get("nam-chanh").holds
+    assert [(each.id, each.lifted_at) for each in held] == [(hold, commune.clock.now), (never_begun, commune.clock.now)]
+    assert [each.as_of(None) for each in held] == [replace(held[0], end=commune.clock.now), None]
     assert all(each["holds"] == [] for each in commune.get("/zones")["items"]), "it is over, and not shown"
     commune.refused("DELETE", f"/zones/nam-chanh/holds/{hold}", 404, "not_found")
     assert [fact.body["hold"] for fact in commune.store.journal.facts(kind="hold.lifted")] == [hold, never_begun]

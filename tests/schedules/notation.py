@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 
 from schedules.days import Days, DayType, DayTypes
 from schedules.levels import Level, Policy, Side
-from schedules.plans import Facts, Plans
 from schedules.programmes import IfTaken, Programme, Yielding
 from schedules.recurrence import Every, Recurrence, check
-from schedules.rules import Hold, Hours, LocalRules, Rule
-from schedules.verdicts import Decision, Outcome, Reason, Verdict
+from schedules.rules import Hold, Hours, LocalRules
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Targets, Zone
 from tests.schedules.examples import DAY, SAIGON, approved, item, programme
 
@@ -30,30 +29,6 @@ WEEKDAYS = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ Sáu", "t
 LEVELS = {"khẩn cấp": Level.EMERGENCY, "ưu tiên": Level.PRIORITY, "thường": Level.ROUTINE}
 TIERS = {"trung ương": "central", "tỉnh": "province"}
 KINDS = {"kỳ thi": "exam", "tang lễ": "funeral", "bệnh viện": "hospital", "lý do khác": "other"}
-
-OUTCOMES = {
-    Outcome.KEPT: "đúng giờ",
-    Outcome.MOVED: "dời",
-    Outcome.TRIMMED: "cắt còn",
-    Outcome.DROPPED: "không phát",
-}
-REASONS = {
-    Reason.AIR_TAKEN: "nhường {by}",
-    Reason.NO_ROOM: "hết chỗ vì {by}",
-    Reason.WITHDRAWN: "đã rút",
-    Reason.LOCAL_RULE: "quy định",
-    Reason.AWAITS_DECISION: "tranh với {by}",
-    Reason.DECIDED: "cán bộ cho {by} trước",
-}
-RULES = {
-    Rule.QUIET_HOURS: "giờ yên lặng",
-    Rule.WEEKDAY: "ngày trong tuần",
-    Rule.HOLD: "tạm ngừng",
-    Rule.SESSION_TOO_LONG: "phiên quá dài",
-    Rule.DAY_FULL: "ngày đủ phút",
-    Rule.TOO_MANY_SESSIONS: "quá số phiên",
-    Rule.TOO_SOON: "phiên quá gần",
-}
 
 
 class UnknownWord(ValueError):
@@ -220,7 +195,8 @@ def a_day_type(m: Match, station: Station) -> None:
 
 def a_programme(m: Match, station: Station) -> None:
     name, level, times, length, *parts = m[1].split(" | ")
-    when, options = read(times, TIMES, station), {"at": station.instant("08:00 hôm trước"), "zones": ("xã",)}
+    when = read(times, TIMES, station)
+    options: dict[str, Any] = {"at": station.instant("08:00 hôm trước"), "zones": ("xã",)}
     for part in parts:
         if any(re.fullmatch(pattern, part) for pattern in REPEATS):
             when |= read(part, REPEATS, station)
@@ -228,8 +204,8 @@ def a_programme(m: Match, station: Station) -> None:
             options |= read(part, OPTIONS, station)
     if "from" in when:
         when["start"] = datetime.combine(when.pop("from"), when["start"].time())
-    if level not in LEVELS:
-        raise UnknownWord(level)
+    if level not in LEVELS or name in station.programmes:
+        raise UnknownWord(m[0])
     where = {name: options.pop(name) for name in ("zones", "clusters", "tags", "excluded") if name in options}
     recurrence = Recurrence(**when) if when else None
     if recurrence is not None:
@@ -253,7 +229,11 @@ def a_decision(m: Match, station: Station) -> None:
         raise UnknownWord(m[0])
     above, ours = ids if above_wins else reversed(ids)
     first = Side.ABOVE if above_wins else Side.OURS
-    station.decisions.append(Decision(above=above, ours=ours, first=first, by="minh", at=station.instant(m[5])))
+    said = Decision(above=above, ours=ours, first=first, by="minh", at=station.instant(m[5]))
+    before = [each for each in station.decisions if each.id == said.id]
+    if before:
+        said = replace(said, earlier=(*before[-1].earlier, (before[-1].at, before[-1].first)))
+    station.decisions.append(said)
 
 
 def looked_at(m: Match, station: Station) -> None:
@@ -266,7 +246,8 @@ def at_cluster(m: Match, station: Station) -> None:
 
 def a_result(m: Match, station: Station) -> None:
     if not station.results:
-        station.results[next(iter(station.clusters))] = []
+        (only,) = station.clusters
+        station.results[only] = []
     station.results[[*station.results][-1]].append(m[1])
 
 
@@ -309,47 +290,3 @@ def station_of(block: str) -> Station:
             raise UnknownWord(line)
         found[0](found[1], station)
     return station
-
-
-def result(verdict: Verdict, station: Station) -> str:
-    """Return what became of one occurrence, as the notation says it."""
-    outcome, begins = verdict.outcome, verdict.occurrence.start
-    parts = [station.named(verdict.occurrence.id)]
-    waits = ""
-    if verdict.otherwise is not None:
-        outcome, _ = verdict.otherwise
-        waits = f"chờ cán bộ đến {station.said(verdict.questions[0].decide_by)}: "
-    heard = ""
-    if verdict.start is not None and verdict.end is not None:
-        day = begins.astimezone(station.zone).date()
-        end = verdict.end.astimezone(station.zone)
-        heard = f" {station.said(verdict.start, day)}–{station.said(verdict.end, end.date())}"
-    parts.append(waits + OUTCOMES[outcome] + heard)
-    if verdict.reason is not Reason.AS_ASKED:
-        others = [each.ours if each.above == verdict.occurrence.id else each.above for each in verdict.questions]
-        by = ", ".join(map(station.named, others or ([verdict.by] if verdict.by else [])))
-        why = REASONS[verdict.reason].format(by=by)
-        if verdict.reason is Reason.NO_ROOM and verdict.breach:
-            why += ", sau đó"
-        parts.append(why + (f" {RULES[verdict.breach.rule]}" if verdict.breach else ""))
-    if verdict.passes:
-        parts.append(f"vượt {', '.join(RULES[rule] for rule in verdict.passes)}")
-    return " | ".join(parts)
-
-
-def plans_of(station: Station) -> Plans:
-    """Return the plans of a case; what officials decided comes to them one after the other, as it does in life."""
-    start, end = (
-        datetime.combine(day, time(), station.zone).astimezone(UTC) for day in (station.first, station.last + DAY)
-    )
-    plans = Plans(start=start, end=end, zone=station.zone, policy=station.policy)
-    facts = Facts(
-        programmes=tuple(station.programmes.values()),
-        zones=tuple(station.zones.values()),
-        clusters=tuple(station.clusters.values()),
-        day_types=tuple(station.day_types),
-    )
-    plans.update(facts)
-    for n in range(len(station.decisions)):
-        plans.update(replace(facts, decisions=tuple(station.decisions[: n + 1])))
-    return plans

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from schedules.arbiter import Arbiter
 from schedules.arbitration import arbitrate
-from schedules.clashes import rank
+from schedules.clashes import rank, said_on
+from schedules.counting import broken_days
 from schedules.levels import Level, Policy, Side
 from schedules.programmes import LEAD, IfTaken, Occurrence, Yielding
-from schedules.rules import Hold, Hours, InForce, LocalRules, Rule
+from schedules.rules import Hold, Hours, InForce, LocalRules, Rule, stops
 from schedules.turn import SHORTEST
 from schedules.verdicts import Decision, Outcome, Reason, Verdict
 from tests.schedules.examples import DAY, HOUR, MINUTE, NOON, SAIGON, SOAK, crowded, minutes, moves, occurrence
@@ -227,7 +228,7 @@ def test_after_the_deadline_the_default_stands_and_nothing_sounds_otherwise() ->
     for verdict in arbitrate([ABOVE, OURS], policy=Policy(decide_before=HOUR)):
         assert verdict.as_of(NOON - HOUR - MINUTE) is verdict
         after = verdict.as_of(NOON - HOUR)
-        assert (after.start, after.end, after.by) == (verdict.start, verdict.end, verdict.by)
+        assert (after.start, after.end) == (verdict.start, verdict.end)
         assert after.outcome is (Outcome.KEPT if after.occurrence is OURS else Outcome.MOVED)
         assert after.questions == ()
 
@@ -444,7 +445,8 @@ def test_each_gets_one_verdict_with_a_reason_and_yields_to_none_weaker(
     verdicts = arbitrate(asked, policy=policy, rules=rules, decisions=decisions)
     assert sorted(verdict.occurrence.id for verdict in verdicts) == sorted(known)
     for verdict in verdicts:
-        outcome, reason = verdict.otherwise or (verdict.outcome, verdict.reason)
+        stands = verdict.otherwise or verdict
+        outcome, reason = stands.outcome, stands.reason
         whole = verdict.start is not None and verdict.end == verdict.start + verdict.occurrence.duration
         on_time = verdict.start == verdict.occurrence.start
         assert (verdict.start is None) == (verdict.end is None) == (outcome is Outcome.DROPPED)
@@ -513,13 +515,7 @@ def test_parted_into_contests_it_ends_as_in_one(
 ) -> None:
     whole = sorted(asked, key=lambda each: (each.start, each.programme))
     arbiter = Arbiter(policy=policy, rules=InForce(zone=UTC))
-    pairs = {
-        (above.id, ours.id): decision
-        for decision in decisions
-        for above in whole
-        for ours in whole
-        if (decision.above, decision.ours) == (above.programme, ours.programme)
-    }
+    pairs = said_on(whole, policy=policy, decisions={(each.above, each.ours): each for each in decisions})
     in_one = arbiter.settle(whole, pairs, counting=False) if whole else ()
     assert unnamed(arbitrate(asked, policy=policy, decisions=decisions)) == unnamed(in_one)
 
@@ -529,14 +525,11 @@ def test_parted_into_contests_it_ends_as_in_one(
 def test_whatever_sounds_keeps_the_rules_or_is_an_emergency(
     asked: list[Occurrence], policy: Policy, rules: InForce
 ) -> None:
-    from schedules.counting import keeps
-    from schedules.rules import stops
-
     early = [replace(each, approved_at=NOON - DAY, ends_by=None) for each in asked]
     known = replace(rules, holds=tuple(replace(hold, placed_at=NOON - DAY) for hold in rules.holds))
     verdicts = sounding(arbitrate(early, policy=policy, rules=known))
     spoken = [(v.start, v.end) for v in verdicts if v.occurrence.level is not Level.EMERGENCY and v.start and v.end]
-    assert keeps(spoken, known)
+    assert not broken_days(spoken, known)
     assert [stops(start, end, known) for start, end in spoken] == [None] * len(spoken)
 
 

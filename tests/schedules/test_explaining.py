@@ -132,7 +132,7 @@ TOLD: dict[str, tuple[Verdict, str, str]] = {
             Reason.AWAITS_DECISION,
             12,
             questions=(QUESTION,),
-            otherwise=(Outcome.MOVED, Reason.AIR_TAKEN),
+            otherwise=verdict(Outcome.MOVED, Reason.AIR_TAKEN, 12),
             by="somebody@20260302T120500Z",
         ),
         "The commune's official has to decide by 18:00 on 2026-03-02 whether this one of 19:00 on 2026-03-02 or "
@@ -228,9 +228,8 @@ def test_who_does_not_decide_is_told_what_comes_of_it(
     otherwise: Outcome, start: float | None, english: str, vietnamese: str
 ) -> None:
     question = replace(QUESTION, default=Side.OURS)
-    told = verdict(
-        Outcome.UNDECIDED, Reason.AWAITS_DECISION, start, questions=(question,), otherwise=(otherwise, Reason.AIR_TAKEN)
-    )
+    stands = verdict(otherwise, Reason.AIR_TAKEN, start)
+    told = verdict(Outcome.UNDECIDED, Reason.AWAITS_DECISION, start, questions=(question,), otherwise=stands)
     assert explain(told, "en", SAIGON).endswith(english)
     assert explain(told, "vi", SAIGON).endswith(f"tin của đài phát trước và {vietnamese}")
 

@@ -131,16 +131,16 @@ def test_without_a_time_it_is_heard_once() -> None:
 def test_withdrawal_tells_when_to_end_and_takes_back_what_would_come() -> None:
     withdrawn_at = utc("2026-03-02T22:02")
     made = approved(recurrence=DAILY, withdrawn_at=withdrawn_at)
-    before, cut = occurrences(made, utc("2026-03-01T20:00"), utc("2026-03-05T00:00"), SAIGON)
+    before, cut, after = occurrences(made, utc("2026-03-01T20:00"), utc("2026-03-09T00:00"), SAIGON)
     assert (before.start, before.duration) == (utc("2026-03-01T22:00"), 5 * MINUTE)
     assert (cut.start, cut.duration, cut.ends_by) == (utc("2026-03-02T22:00"), 5 * MINUTE, withdrawn_at)
-    assert ids(made, cut.end, cut.end + DAY) == []
+    assert (after.start, after.ends_by) == (cut.start + DAY, withdrawn_at), "told to be withdrawn, for a day"
 
 
-def test_what_was_to_begin_at_once_is_among_the_withdrawn_for_others_to_keep_out_of_its_way() -> None:
+def test_what_was_to_begin_within_a_day_is_told_as_withdrawn() -> None:
     start = utc("2026-03-01T22:00")
-    assert len(ids(approved(withdrawn_at=start - LEAD + MINUTE / 60), NOON - 9 * DAY, NOON + DAY)) == 1
-    assert ids(approved(withdrawn_at=start - LEAD), NOON - 9 * DAY, NOON + DAY) == []
+    assert len(ids(approved(withdrawn_at=start - DAY + MINUTE), NOON - 9 * DAY, NOON + DAY)) == 1
+    assert ids(approved(withdrawn_at=start - DAY), NOON - 9 * DAY, NOON + DAY) == []
 
 
 def test_withdrawing_what_nobody_approved_makes_nothing_sound() -> None:
@@ -179,4 +179,4 @@ def test_adjacent_windows_hold_what_their_union_holds(
     assert list(parts.values()) == whole
     assert all(found.start < c and found.end > a and found.duration > timedelta() for found in whole)
     assert all(found.ends_by == made.withdrawn_at for found in whole)
-    assert all(found.ends_by is None or found.start < found.ends_by + LEAD for found in whole)
+    assert all(found.ends_by is None or found.start < found.ends_by + DAY for found in whole)

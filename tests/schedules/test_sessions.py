@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schedules.counting import exceeds
 from schedules.levels import Level
-from schedules.rules import InForce, LocalRules, Rule, combine, exceeds, refusals, stops
+from schedules.refusals import refusals
+from schedules.rules import InForce, LocalRules, Rule, combine, stops
 from tests.schedules.ruling import (
     AZORES,
     BEIRUT,
