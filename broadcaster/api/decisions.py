@@ -10,8 +10,8 @@ from broadcaster.api.context import House, Language, Now, SignedIn
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.flow import decide
-from schedules.explaining import explain
 from schedules.levels import Side
+from schedules.sentences.explaining import explain
 from schedules.verdicts import Decision
 
 router = APIRouter(route_class=KeyedRoute, tags=["decisions"])

@@ -17,8 +17,8 @@ from broadcaster.api.recurrences import says
 from broadcaster.api.timeline import SlotView, show_slot
 from broadcaster.flow import prepare, preview
 from broadcaster.flow.plan import playlist_window
-from schedules.explaining import explain
 from schedules.plans import Effect
+from schedules.sentences.explaining import explain
 from schedules.verdicts import Verdict
 
 router = APIRouter(tags=["programmes"])

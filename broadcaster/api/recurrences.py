@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from broadcaster.api.rules import LocalTime
 from broadcaster.store.port import Definitions
 from devices.values import Id
-from schedules.describing import describe
 from schedules.recurrence import Every, Recurrence
+from schedules.sentences.describing import describe
 
 _MOST_TIMES: Final = 1000
 

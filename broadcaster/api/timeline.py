@@ -13,9 +13,9 @@ from broadcaster.api.instants import Instant
 from broadcaster.errors import Refusal
 from broadcaster.flow import plan
 from devices.registry import Health, health
-from schedules.explaining import explain
 from schedules.levels import Side
 from schedules.plan import Plan
+from schedules.sentences.explaining import explain
 from schedules.timeline import Slot
 from schedules.verdicts import Outcome, Verdict
 from schedules.zones import Targets

@@ -7,8 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from broadcaster.errors import Refusal
-from schedules.explaining import why_stopped
 from schedules.rules import Breach, InForce, stops
+from schedules.sentences.explaining import why_stopped
 from schedules.zones import Places
 
 _MOST_TIMES: Final = 2000

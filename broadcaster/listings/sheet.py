@@ -10,8 +10,8 @@ from typing import Final
 from unicodedata import normalize
 
 from broadcaster.listings.words import Tongue
-from schedules.explaining import explain
 from schedules.plan import Plan
+from schedules.sentences.explaining import explain
 from schedules.timeline import Slot, difference
 from schedules.verdicts import Outcome, Reason, Verdict
 

@@ -12,9 +12,9 @@ from unicodedata import combining, normalize
 
 import pytest
 
-from schedules.explaining import explain
 from schedules.plans import Facts, Plans
 from schedules.rules import Rule
+from schedules.sentences.explaining import explain
 from schedules.timeline import build
 from schedules.verdicts import Outcome, Reason, Verdict
 from tests.schedules.examples import DAY

@@ -12,7 +12,11 @@ from itertools import groupby, product
 from typing import Final
 
 from schedules.expansion import completed
-from schedules.meaning import (
+from schedules.recurrence import Every, Recurrence
+from schedules.rrule import Frequency, Rule, parse
+from schedules.sentences.english import ENGLISH
+from schedules.sentences.language import Days, Language
+from schedules.sentences.meaning import (
     FINER_THAN_DAYS,
     counts_by_the_moon,
     days_of,
@@ -22,11 +26,7 @@ from schedules.meaning import (
     times_of,
     week_start_matters,
 )
-from schedules.recurrence import Every, Recurrence
-from schedules.rrule import Frequency, Rule, parse
-from schedules.sentences import Days, Language
-from schedules.sentences_en import ENGLISH
-from schedules.sentences_vi import VIETNAMESE
+from schedules.sentences.vietnamese import VIETNAMESE
 
 __all__ = ["describe"]
 

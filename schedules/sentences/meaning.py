@@ -7,7 +7,7 @@ from typing import Final
 from schedules.expansion import expand
 from schedules.recurrence import HORIZON_YEARS, Every, Recurrence
 from schedules.rrule import Frequency, Rule, Scale
-from schedules.sentences import Days
+from schedules.sentences.language import Days
 
 __all__ = [
     "FINER_THAN_DAYS",

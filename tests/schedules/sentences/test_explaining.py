@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
-from schedules.explaining import explain, why_stopped
 from schedules.levels import Side
 from schedules.rules import Breach, Hold, Hours, Rule
+from schedules.sentences.explaining import explain, why_stopped
 from schedules.verdicts import Outcome, Question, Reason, Verdict
 from tests.schedules.examples import DAY, HOUR, MINUTE, NEW_YORK, NOON, SAIGON, occurrence
 

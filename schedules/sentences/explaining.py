@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from schedules.phrases import FIRST, INSTEAD, JOINS, KINDS, NAMES, OTHERWISE, STOPPED, TO_DO, WHAT, WHY, Words
 from schedules.rules import Breach
+from schedules.sentences.phrases import FIRST, INSTEAD, JOINS, KINDS, NAMES, OTHERWISE, STOPPED, TO_DO, WHAT, WHY, Words
 from schedules.verdicts import Outcome, Question, Reason, Verdict
 
 __all__ = ["explain", "why_stopped"]

@@ -7,10 +7,10 @@ from itertools import islice
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schedules.describing import describe
 from schedules.expansion import expand
 from schedules.recurrence import Recurrence
 from schedules.rrule import RecurrenceError, Rule, parse
+from schedules.sentences.describing import describe
 from tests.schedules.examples import SOAK
 
 MONDAY = datetime(2026, 11, 23, 5)

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from schedules.rrule import Frequency, Skip
-from schedules.sentences import FEW, Days, Language, clock_time, joined, runs
+from schedules.sentences.language import FEW, Days, Language, clock_time, joined, runs
 
 __all__ = ["ENGLISH"]
 

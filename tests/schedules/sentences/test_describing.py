@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from schedules.describing import describe
 from schedules.recurrence import Every, Recurrence, check
+from schedules.sentences.describing import describe
 from tests.schedules.examples import SAIGON
 
 MONDAY = "2026-11-23T05:00"

@@ -1,0 +1,1 @@
+"""Recurrences and verdicts in words, Vietnamese and English."""
