@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from schedules.air import Air
-from schedules.clashes import Decisions, asked_of, in_order
-from schedules.counting import broken_days
-from schedules.levels import Policy
+from schedules.clashes import Decisions, in_order, matters, open_questions, undecided
+from schedules.counting import broken_days, exceeds
+from schedules.levels import Level, Policy
 from schedules.programmes import LEAD, Occurrence, Yielding
 from schedules.rules import InForce
-from schedules.sessions import SESSION_PAUSE
-from schedules.turn import Turn
-from schedules.verdicts import Verdict
+from schedules.sessions import Interval
+from schedules.turn import Turn, unheard
+from schedules.verdicts import Decision, Reason, Verdict
 from schedules.wallclock import bounds
 
 __all__ = ["Arbiter"]
@@ -46,15 +47,9 @@ class Arbiter:
             yield tuple(contest), over
 
     def beyond(self, over: datetime) -> datetime:
-        """Return from when on the rules that count look no more at what is over at ``over``.
-
-        That is the next local midnight, and at least a session's pause and the gap later.
-        """
-        local = self.rules.rules
-        over += max(local.gap or SESSION_PAUSE, SESSION_PAUSE) + _INSTANT
-        if local.most_a_day is None and local.sessions_a_day is None:
-            return over
-        return max(over, bounds(over.astimezone(self.rules.zone).date(), self.rules.zone)[1])
+        """Return from when on the rules that count look no more at what is over at ``over``: a local midnight."""
+        zone = self.rules.zone
+        return bounds((over - _INSTANT).astimezone(zone).date(), zone)[1]
 
     def settle(self, contest: Sequence[Occurrence], decisions: Decisions, *, counting: bool) -> tuple[Verdict, ...]:
         """Return the verdicts on one contest, by start and programme; ``contest`` is in that order.
@@ -64,11 +59,25 @@ class Arbiter:
             decisions: Those on its clashes, by ``above`` and ``ours``.
             counting: Whether the rules that count are to be kept.
         """
+        verdicts = self._verdicts(contest, decisions, counting=counting)
+        questions = open_questions(verdicts, policy=self.policy, decisions=decisions)
+        if not questions:
+            return verdicts
+        early = contest[0].start - LEAD
+        contrary = {
+            (each.above, each.ours): Decision(
+                above=each.above, ours=each.ours, first=each.default.other, by="", at=early
+            )
+            for each in questions
+        }
+        answered = self._verdicts(contest, {**decisions, **contrary}, counting=counting)
+        return undecided(verdicts, [each for each in questions if matters(each, verdicts, answered)])
+
+    def _verdicts(self, contest: Sequence[Occurrence], decisions: Decisions, *, counting: bool) -> tuple[Verdict, ...]:
         settled: dict[Occurrence, Verdict] = {}
         for known_at in self._moments(contest, decisions):
             settled = self._settled_at(known_at, contest, decisions, settled, counting=counting)
-        verdicts = [settled[each] for each in contest]
-        return asked_of(verdicts, policy=self.policy, decisions=decisions)
+        return tuple(settled[each] for each in contest)
 
     def over(self, occurrence: Occurrence) -> datetime:
         """Return the first instant at which it cannot sound, however far it may be moved."""
@@ -113,5 +122,26 @@ class Arbiter:
             settled = {each: turn.place(each) for each in order}
             broken = broken_days(air.spoken, rules) if counting else days
             if broken <= days:
-                return settled
+                break
             days |= broken
+        return _as_the_box_has_it(settled, rules, known_at) if broken else settled
+
+
+def _as_the_box_has_it(
+    settled: Mapping[Occurrence, Verdict], rules: InForce, known_at: datetime
+) -> dict[Occurrence, Verdict]:
+    """Drop what a box would refuse of a day that is not kept although everybody was asked.
+
+    What was cut while it sounded may leave those that had been placed after it with too short a pause before them.
+    """
+    kept, passed = dict(settled), list[Interval]()
+    heard = [(each.start, each.end, each.occurrence) for each in settled.values() if each.start and each.end]
+    for start, end, occurrence in sorted(heard, key=itemgetter(0)):
+        if occurrence.level is Level.EMERGENCY:
+            continue
+        passed.append((start, end))
+        breach = exceeds(passed, len(passed) - 1, rules)
+        if breach is not None and start >= known_at:
+            passed.pop()
+            kept[occurrence] = unheard(occurrence, Reason.LOCAL_RULE, breach=breach)
+    return kept

@@ -4,16 +4,22 @@ Circular 39/2020/TT-BTTTT: a priority bulletin from above that clashes with the 
 waits for the commune's official to decide the order.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from itertools import islice
+from operator import attrgetter
 
 from schedules.levels import Level, Policy, Side
 from schedules.programmes import Occurrence
 from schedules.verdicts import Decision, Outcome, Question, Reason, Verdict
 
-__all__ = ["Decisions", "Said", "asked_of", "in_order", "rank", "said_on"]
+__all__ = ["Decisions", "Said", "in_order", "matters", "open_questions", "rank", "said_on", "undecided"]
+
+_by_start = attrgetter("start", "programme")
+_start = attrgetter("start")
 
 Rank = tuple[Level, int, datetime, str, datetime]
 Pair = tuple[str, str]
@@ -66,33 +72,54 @@ def said_on(contest: Sequence[Occurrence], *, policy: Policy, decisions: Decisio
     return found
 
 
-def asked_of(verdicts: Sequence[Verdict], *, policy: Policy, decisions: Decisions) -> tuple[Verdict, ...]:
-    """Return the verdicts, with the questions that the official has to answer on those that are undecided.
+def open_questions(verdicts: Sequence[Verdict], *, policy: Policy, decisions: Decisions) -> list[Question]:
+    """Return what the official may be asked about clashes on which nothing is said.
 
     Nobody is asked where one of the two is not heard anyway (a local rule, a withdrawal), nor where both were
     not approved in time to ask. ``decisions`` are those on the clashes of these occurrences.
     """
-    by_occurrence = {verdict.occurrence: verdict for verdict in verdicts if not _is_out(verdict)}
-    questions: dict[Occurrence, list[Question]] = {}
-    for above, ours in _clashes(list(by_occurrence), policy):
+    heard = [verdict.occurrence for verdict in verdicts if not _is_out(verdict)]
+    questions = []
+    for above, ours in _clashes(heard, policy):
         decide_by = min(above.start, ours.start) - policy.decide_before
         if (above.id, ours.id) not in decisions and max(above.approved_at, ours.approved_at) < decide_by:
-            question = Question(above=above.id, ours=ours.id, decide_by=decide_by, default=policy.undecided)
-            questions.setdefault(above, []).append(question)
-            questions.setdefault(ours, []).append(question)
-    if not questions:
-        return tuple(verdicts)
-    return tuple(_undecided(verdict, questions.get(verdict.occurrence, ())) for verdict in verdicts)
+            questions.append(Question(above=above.id, ours=ours.id, decide_by=decide_by, default=policy.undecided))
+    return questions
+
+
+def matters(question: Question, verdicts: Sequence[Verdict], answered: Sequence[Verdict]) -> bool:
+    """Say whether the two sides of a question fare otherwise in ``answered``, where the default did not go first."""
+    sides = (question.above, question.ours)
+    return any(
+        (one.start, one.end) != (other.start, other.end)
+        for one, other in zip(verdicts, answered, strict=True)
+        if one.occurrence.id in sides
+    )
+
+
+def undecided(verdicts: Sequence[Verdict], questions: Sequence[Question]) -> tuple[Verdict, ...]:
+    """Return the verdicts, those that ``questions`` are about undecided."""
+    asked: dict[str, list[Question]] = {}
+    for question in questions:
+        asked.setdefault(question.above, []).append(question)
+        asked.setdefault(question.ours, []).append(question)
+    return (
+        tuple(_undecided(verdict, asked.get(verdict.occurrence.id, ())) for verdict in verdicts)
+        if asked
+        else tuple(verdicts)
+    )
 
 
 def _clashes(occurrences: Sequence[Occurrence], policy: Policy) -> Iterator[tuple[Occurrence, Occurrence]]:
-    """Yield the pairs (from above, ours) of priority bulletins that want the same air, in the given order."""
+    """Yield the pairs (from above, ours) of priority bulletins that want the same air, by start."""
     urgent = [each for each in occurrences if each.level is Level.PRIORITY]
     from_above = [each for each in urgent if policy.is_above(each.tier)]
-    our_own = [each for each in urgent if _is_ours(each, policy)] if from_above else []
-    for above in from_above:
-        for ours in our_own:
-            if above.start < ours.end and ours.start < above.end:
+    our_own = sorted((each for each in urgent if _is_ours(each, policy)), key=_by_start) if from_above else []
+    longest = max((each.duration for each in our_own), default=timedelta())
+    for above in sorted(from_above, key=_by_start):
+        first = bisect_right(our_own, above.start - longest, key=_start)
+        for ours in islice(our_own, first, bisect_left(our_own, above.end, key=_start)):
+            if above.start < ours.end:
                 yield above, ours
 
 

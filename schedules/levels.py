@@ -66,6 +66,11 @@ class Side(StrEnum):
     ABOVE = "above"
     """A tier above it."""
 
+    @property
+    def other(self) -> "Side":
+        """The other of the two."""
+        return Side.ABOVE if self is Side.OURS else Side.OURS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

@@ -11,13 +11,12 @@ from schedules.verdicts import Verdict
 
 __all__ = ["MARGIN", "Plan", "concerns"]
 
-MARGIN: Final = timedelta(days=1)
+MARGIN: Final = timedelta(days=2)
 """How far outside the window occurrences are looked at.
 
 An occurrence before the window may be moved into it, and one after it may outrank one inside. What a cluster
 says at an instant is the same in every window that holds it, provided that no chain of occurrences that could
-touch each other is a day long; a day of talk without a pause breaks other things first. (Where rules count by
-the day, such a chain is a local day, and windows that begin and end at midnight hold it whole.)
+touch each other is that long: bulletins, or moves of bulletins, over two midnights on end, without a quiet hour.
 """
 
 

@@ -123,7 +123,7 @@ class Plans:
     def update(self, facts: Facts) -> frozenset[str]:
         """Make the plans those of ``facts``; return the clusters that are new, changed, or to say something else.
 
-        Raises:
+        Raises, and the plans are of no more use then:
             ZoneError: ``unknown_parent`` or ``zone_cycle``; bad definitions.
             RecurrenceError: A recurrence was stored without ``recurrence.check``.
         """

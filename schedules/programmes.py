@@ -36,8 +36,8 @@ sound by then. A constant and not a setting: an occurrence is named by its start
 """
 
 
-_UNDER_WAY: Final = timedelta(days=1)
-"""How far ahead an occurrence has a say in what sounds now: in one chain of bulletins, or one local day."""
+_UNDER_WAY: Final = timedelta(hours=26)
+"""How far ahead an occurrence has a say in what sounds now: within a local day, be it one of 25 hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,20 +13,12 @@ from zoneinfo import ZoneInfo
 from schedules.days import NO_DAY_TYPES, DayTypes
 from schedules.expansion import expand
 from schedules.instants import require_aware
-from schedules.lunar import FIRST_DAY, LAST_DAY, is_covered
-from schedules.rrule import Frequency, RecurrenceError, Rule, Scale, parse
+from schedules.rrule import RecurrenceError, parse
 
-__all__ = ["HORIZON_YEARS", "MOST_EXCLUSIONS", "Every", "Recurrence", "RecurrenceError", "check", "starts"]
+__all__ = ["YEARS", "Every", "Recurrence", "RecurrenceError", "instant_of", "starts"]
 
-HORIZON_YEARS: Final = 20
-"""How long after its start a recurrence may be silent. 29 February is at most eight years off (from 2096), a leap
-month of the lunar calendar mostly less than twenty; whoever names one that is further off adds SKIP."""
-
-MOST_EXCLUSIONS: Final = 400
-"""Times, and days, that may be left out, and times that may be added: each day of a year, so that ``check``
-ends soon whatever is sent."""
-
-_YEARS: Final = range(1970, 3000)
+YEARS: Final = range(1970, 3000)
+"""Years of the calendar in which a recurrence may begin."""
 _MINUTES: Final = 24 * 60  # of a day
 _DAY: Final = timedelta(days=1)  # no zone ever moved its clocks by more (Pacific/Apia left out 2011-12-30)
 
@@ -89,7 +81,7 @@ def starts(
     ``until``, whichever of the three forms of UNTIL said it. What is added knows no end.
 
     Args:
-        recurrence: One that ``check`` accepts.
+        recurrence: One that ``recurrence_check.check`` accepts.
         after: Aware instant.
         before: Aware instant.
         zone: Where the commune's clocks are set.
@@ -114,102 +106,6 @@ def starts(
             return
         if instant >= after:
             yield instant
-
-
-def check(recurrence: Recurrence, zone: ZoneInfo, days: DayTypes = NO_DAY_TYPES) -> None:
-    """Do nothing if the recurrence can be followed. Takes bounded time, whatever is sent.
-
-    Raises:
-        RecurrenceError: ``bad_rule``, ``too_often``, ``bad_start``, ``bad_every``, ``bad_duration``,
-            ``too_many_exclusions``, ``unknown_day_type``, or ``never_fires``: none within ``HORIZON_YEARS`` of
-            the start. The sender's mistake.
-        ValueError: A time of it is aware. A caller's mistake: translate it to local time first.
-    """
-    every, times = recurrence.every, (recurrence.start, recurrence.until, *recurrence.added, *recurrence.excluded)
-    if any(t is not None and t.tzinfo for t in (*times, *((every.first, every.last) if every else ()))):
-        raise ValueError("the times of a recurrence are local; translate aware ones first")
-    rule = None if recurrence.rule is None else parse(recurrence.rule)
-    _refuse_out_of_bounds(recurrence)
-    if rule is not None:
-        _refuse_bad_rule(recurrence, rule)
-    if every is not None:
-        _refuse_bad_every(every, rule)
-    _refuse_unknown_types(recurrence, days)
-    _refuse_silence(recurrence, zone, days)
-
-
-def _refuse_out_of_bounds(recurrence: Recurrence) -> None:
-    for part, t in (("start", recurrence.start), *(("added", t) for t in recurrence.added)):
-        if t.year not in _YEARS:
-            said = f"{part.capitalize()} {t.isoformat()} is not in the years {_YEARS[0]} to {_YEARS[-1]}; correct it."
-            raise RecurrenceError("bad_start", said, start=t.isoformat(), part=part)
-    for part in ("excluded", "excluded_days", "added"):
-        if len(getattr(recurrence, part)) > MOST_EXCLUSIONS:
-            said = f"More than {MOST_EXCLUSIONS} are in {part}; send fewer, with another rule or a day type."
-            raise RecurrenceError("too_many_exclusions", said, most=MOST_EXCLUSIONS, part=part)
-    duration = recurrence.duration
-    if duration is not None and (not timedelta() < duration <= _DAY or duration.microseconds):
-        said = f"The duration {duration} is not one second to one day, in whole seconds; correct it or leave it out."
-        raise RecurrenceError("bad_duration", said, duration_seconds=duration.total_seconds())
-
-
-def _refuse_bad_rule(recurrence: Recurrence, rule: Rule) -> None:
-    if rule.is_too_often:
-        part, said = "BYSECOND", "BYSECOND has several seconds of one minute; keep one of them."
-        if rule.frequency is Frequency.SECONDLY:
-            part, said = "FREQ", "FREQ=SECONDLY may fire every second; use MINUTELY or a rarer frequency."
-        raise RecurrenceError("too_often", said, rule=recurrence.rule, part=part)
-    for part, value in (("COUNT", rule.count), ("UNTIL", rule.until)):
-        if value is not None and recurrence.until is not None:
-            said = f"{part} in the rule and until beside it both say when it ends; keep one."
-            raise RecurrenceError("bad_rule", said, rule=recurrence.rule, part=part)
-    if rule.scale is Scale.VIETNAMESE and not is_covered(recurrence.start.date()):
-        start = recurrence.start.isoformat()
-        said = f"Start {start} is not in the lunar table, {FIRST_DAY} to {LAST_DAY}; correct it, or leave RSCALE out."
-        raise RecurrenceError("bad_start", said, start=start, part="start")
-
-
-def _refuse_bad_every(every: Every, rule: Rule | None) -> None:
-    if every.minutes < 1:
-        said = f"Every {every.minutes} minutes gives times less than a minute apart; say 1 to {_MINUTES} minutes."
-        raise RecurrenceError("too_often", said, rule=None, part="minutes")
-    if every.minutes > _MINUTES:
-        raise _bad_every("minutes", f"Every {every.minutes} minutes is more than a day; say 1 to {_MINUTES} minutes.")
-    if every.last < every.first:
-        raise _bad_every("last", f"The last time, {every.last}, is before the first, {every.first}; exchange them.")
-    if rule is not None and rule.frequency in (Frequency.HOURLY, Frequency.MINUTELY):
-        said = f"FREQ={rule.frequency} and every both say how often in a day; use FREQ=DAILY, or leave every out."
-        raise _bad_every("FREQ", said)
-    clock = () if rule is None else (("BYHOUR", rule.hours), ("BYMINUTE", rule.minutes), ("BYSECOND", rule.seconds))
-    for part, values in clock:
-        if values:
-            raise _bad_every(part, f"{part} and every both say the times of a day; leave one of them out.")
-
-
-def _bad_every(part: str, sentence: str) -> RecurrenceError:
-    return RecurrenceError("bad_every", sentence, part=part)
-
-
-def _refuse_unknown_types(recurrence: Recurrence, days: DayTypes) -> None:
-    for part in ("only_on", "not_on"):
-        for type_id in getattr(recurrence, part):
-            if type_id not in days:
-                said = f"There is no day type {type_id!r}, which {part} names; choose one that exists or add it first."
-                raise RecurrenceError("unknown_day_type", said, part=part, day_type=type_id)
-
-
-def _refuse_silence(recurrence: Recurrence, zone: ZoneInfo, days: DayTypes) -> None:
-    begin = _instant(min((recurrence.start, *recurrence.added)), zone) - _DAY
-    end = _instant(recurrence.start, zone) + timedelta(days=366 * HORIZON_YEARS)
-    if next(starts(recurrence, begin, end, zone, days), None) is None:
-        raise RecurrenceError(
-            "never_fires",
-            f"The recurrence from {recurrence.start.isoformat()} is not heard once in {HORIZON_YEARS} years; look for "
-            "a day that does not exist, an end before the start, or exclusions and day types that leave nothing.",
-            start=recurrence.start.isoformat(),
-            rule=recurrence.rule,
-            horizon_years=HORIZON_YEARS,
-        )
 
 
 def _day_test(recurrence: Recurrence, days: DayTypes) -> Callable[[date], bool]:
@@ -268,7 +164,7 @@ def _instants(times: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
     """
     waiting: deque[datetime] = deque()
     for local in times:
-        instant = _instant(local, zone)
+        instant = instant_of(local, zone)
         if instant.astimezone(zone).replace(tzinfo=None) != local:
             waiting.append(instant)
             continue
@@ -279,7 +175,8 @@ def _instants(times: Iterable[datetime], zone: ZoneInfo) -> Iterator[datetime]:
     yield from waiting
 
 
-def _instant(local: datetime, zone: ZoneInfo) -> datetime:
+def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant of a local time, as ``starts`` decides where clocks change."""
     # fold=0 takes the offset before a change both in a gap and in a repeated hour (PEP 495).
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
@@ -291,4 +188,4 @@ def _last(recurrence: Recurrence, zone: ZoneInfo) -> datetime | None:
     if until is None or until.tzinfo is not None:
         return until
     # People write 9999 for "for ever"; an instant of that year may lie outside the calendar.
-    return _instant(min(max(until, recurrence.start - _DAY), datetime(_YEARS.stop, 1, 1)), zone)
+    return instant_of(min(max(until, recurrence.start - _DAY), datetime(YEARS.stop, 1, 1)), zone)

@@ -36,7 +36,7 @@ class Sounding(Protocol):
         ...
 
 
-def refusals(slots: Iterable[Sounding], in_force: InForce, *, since: datetime | None = None) -> dict[str, Breach]:
+def refusals(slots: Iterable[Sounding], in_force: InForce) -> dict[str, Breach]:
     """Return the slots that may not sound, by id, each with what stops it.
 
     Emergencies pass, and count for nobody. The others are taken by start: one must keep the rules of
@@ -46,7 +46,6 @@ def refusals(slots: Iterable[Sounding], in_force: InForce, *, since: datetime | 
     Args:
         slots: Of one cluster, in any order, never overlapping.
         in_force: What the cluster must keep.
-        since: As for ``exceeds``.
     """
     refused: dict[str, Breach] = {}
     passed: list[Interval] = []
@@ -57,7 +56,7 @@ def refusals(slots: Iterable[Sounding], in_force: InForce, *, since: datetime | 
         breach = stops(slot.start, slot.end, in_force)
         if breach is None and counts:
             passed.append((slot.start, slot.end))
-            breach = exceeds(passed, len(passed) - 1, in_force, since=since)
+            breach = exceeds(passed, len(passed) - 1, in_force)
             if breach is not None:
                 passed.pop()
         if breach is not None:

@@ -12,7 +12,7 @@ from schedules.programmes import LEAD, Occurrence, Yielding
 from schedules.rules import Breach, InForce, Rule, breaks, stops
 from schedules.verdicts import Outcome, Reason, Verdict
 
-__all__ = ["SHORTEST", "Turn"]
+__all__ = ["SHORTEST", "Turn", "unheard"]
 
 SHORTEST: Final = timedelta(seconds=10)
 """What is left of a trimmed occurrence must last at least this: chime and half a sentence tell nobody anything."""
@@ -49,7 +49,7 @@ class Turn:
         if before is not None and before.start is None and too_late:
             return before
         if each.ends_by is not None and each.ends_by <= now:
-            return _unheard(each, Reason.WITHDRAWN)
+            return unheard(each, Reason.WITHDRAWN)
         if before is None or before.start is None or not too_late:
             return self._asks(each, each.start, Reason.AS_ASKED, None)
         return self._asks(each, before.start, before.reason, before.by)
@@ -60,14 +60,14 @@ class Turn:
         if each.level is not Level.EMERGENCY:
             stopped = stops(start, end, self.rules)
             if stopped is not None:
-                return _unheard(each, Reason.LOCAL_RULE, breach=stopped)
+                return unheard(each, Reason.LOCAL_RULE, breach=stopped)
         taken = self.air.blocker(start, end)
         if taken is None:
             return self._fits(each, start, end, reason, by)
         reason, by = self._why(each, taken[2]), taken[2].id
         match each.if_taken.action:
             case Yielding.DROP:
-                return _unheard(each, reason, by)
+                return unheard(each, reason, by)
             case Yielding.TRIM:
                 return self._trimmed(each, start, reason, by)
             case Yielding.MOVE:
@@ -81,7 +81,7 @@ class Turn:
             start = taken[1]
             taken = self.air.blocker(start, start + each.duration)
         if taken is not None:
-            return _unheard(each, Reason.NO_ROOM, by)
+            return unheard(each, Reason.NO_ROOM, by)
         return self._fits(each, start, start + each.duration, reason, by)
 
     def _trimmed(self, each: Occurrence, start: datetime, reason: Reason, by: str) -> Verdict:
@@ -91,7 +91,7 @@ class Turn:
             taken = self.air.blocker(start, each.end) if start < each.end else None
         end = each.end if taken is None else taken[0]
         if end - start < SHORTEST:
-            return _unheard(each, Reason.NO_ROOM, by)
+            return unheard(each, Reason.NO_ROOM, by)
         return self._fits(each, start, end, reason, by)
 
     def _fits(self, each: Occurrence, start: datetime, end: datetime, reason: Reason, by: str | None) -> Verdict:
@@ -101,7 +101,7 @@ class Turn:
         on_time = start == each.start and end == each.end
         breach = (None if on_time else stops(start, end, self.rules)) or self.air.exceeds(start, end)
         if breach is not None:
-            return _unheard(each, Reason.LOCAL_RULE if by is None else Reason.NO_ROOM, by, breach)
+            return unheard(each, Reason.LOCAL_RULE if by is None else Reason.NO_ROOM, by, breach)
         return self._heard(each, start, end, reason, by)
 
     def _goes_on(self, each: Occurrence, before: Verdict, start: datetime) -> Verdict:
@@ -118,6 +118,8 @@ class Turn:
             end, reason, breach = max(stopped.hold.start, self.known_at), Reason.LOCAL_RULE, stopped
         if each.ends_by is not None and each.ends_by <= self.known_at:
             end, reason, breach = min(end, each.ends_by), Reason.WITHDRAWN, None
+        if before.end is not None and end > before.end and _counts(each) and self.air.exceeds(start, end):
+            end, reason, by = before.end, before.reason, before.by  # it gets no more back than the rules leave
         passes = () if _counts(each) else breaks(start, end, self.rules)
         return self._heard(each, start, end, reason, by, breach, passes)
 
@@ -165,5 +167,6 @@ def _whole_end(each: Occurrence, start: datetime) -> datetime:
     return each.end if late else start + each.duration
 
 
-def _unheard(each: Occurrence, reason: Reason, by: str | None = None, breach: Breach | None = None) -> Verdict:
+def unheard(each: Occurrence, reason: Reason, by: str | None = None, breach: Breach | None = None) -> Verdict:
+    """Return the verdict on one that is not heard."""
     return Verdict(occurrence=each, outcome=Outcome.DROPPED, reason=reason, start=None, end=None, by=by, breach=breach)

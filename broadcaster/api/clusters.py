@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from broadcaster.api.context import Admin, House, Now, SignedIn
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
-from broadcaster.api.zones import Words
+from broadcaster.api.wording import COMPOSED, Words
 from broadcaster.flow import arrange, enrol
 from devices.values import Id
 from schedules.zones import Cluster, Location
 
 router = APIRouter(route_class=KeyedRoute, tags=["clusters"])
 
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), COMPOSED]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=50)]
 Volume = Annotated[int, Field(ge=0, le=100, description="Percent of full amplitude.")]
 

@@ -10,7 +10,7 @@ from broadcaster.api.context import Admin, House, Now, SignedIn
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.rules import Weekdays, from_iso, to_iso
-from broadcaster.api.zones import Words
+from broadcaster.api.wording import Words
 from broadcaster.flow import days
 from devices.values import Id
 from schedules.days import Days, DayType

@@ -106,6 +106,10 @@ def list_questions(language: Language, house: House, _by: SignedIn, now: Now) ->
 
 @router.post("/decisions", status_code=201)
 def decide_it(asked: NewDecision, house: House, by: SignedIn, now: Now) -> DecisionView:
-    """Say which of two priority bulletins that clash goes first; said again, it takes the place of what was said."""
+    """Say which of two priority bulletins that clash goes first; said again, it takes the place of what was said.
+
+    Two occurrences have to overlap, and the first of them must not begin within the next ten seconds.
+    """
     answer = decide.Answer(above=asked.above, ours=asked.ours, first=asked.first)
-    return show(decide.decide(answer, policy=house.settings.policy, by=by, store=house.store, now=now))
+    zone, policy = house.settings.station.zone, house.settings.policy
+    return show(decide.decide(answer, policy=policy, zone=zone, by=by, store=house.store, now=now))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from broadcaster.api.clusters import Tag
 from broadcaster.api.sounds import words
-from broadcaster.api.zones import Words
+from broadcaster.api.wording import COMPOSED, Words
 from broadcaster.config import Settings
 from broadcaster.flow import prepare, schedule
 from devices.values import Digest, Id
@@ -19,7 +19,7 @@ from schedules.zones import Targets
 LevelName = Literal["emergency", "priority", "routine"]
 Ids = Annotated[tuple[Id, ...], Field(max_length=1000)]
 TagNames = Annotated[tuple[Tag, ...], Field(max_length=100)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), COMPOSED]
 
 
 class ItemBody(BaseModel):

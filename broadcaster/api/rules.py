@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from broadcaster.api.instants import Instant
+from broadcaster.api.wording import Words
 from schedules.rules import Hold, Hours, LocalRules, Loudest
 
 _DAY_S: Final = 86_400
@@ -51,9 +52,9 @@ class HoursBody(BaseModel):
 
 
 class LoudestBody(HoursBody):
-    """The highest volume in these hours, in percent of full amplitude."""
+    """The highest volume in these hours, in percent of full amplitude. Whoever wants silence sets quiet hours."""
 
-    volume: Annotated[int, Field(ge=0, le=100)]
+    volume: Annotated[int, Field(ge=1, le=100)]
 
 
 class RulesBody(BaseModel):
@@ -92,7 +93,7 @@ class HoldBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["exam", "funeral", "hospital", "other"]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    reason: Words
     start: Instant | None = None
     end: Instant
 
@@ -120,7 +121,7 @@ def show_rules(rules: LocalRules | None) -> RulesBody | None:
         most_a_day=_seconds(rules.most_a_day),
         sessions_a_day=rules.sessions_a_day,
         gap=_seconds(rules.gap),
-        loudest=tuple(LoudestBody(**_hours(each.hours).model_dump(), volume=each.volume) for each in rules.loudest),
+        loudest=tuple(_loudest(each) for each in rules.loudest),
     )
 
 
@@ -139,6 +140,11 @@ def show_hold(hold: Hold) -> HoldView:
 
 def _hours(hours: Hours) -> HoursBody:
     return HoursBody(start=f"{hours.start:%H:%M}", end=f"{hours.end:%H:%M}")
+
+
+def _loudest(loudest: Loudest) -> LoudestBody:
+    # Not validated: zones that were stored while 0 was taken are shown as they are.
+    return LoudestBody.model_construct(**_hours(loudest.hours).model_dump(), volume=loudest.volume)
 
 
 def _duration(seconds: int | None) -> timedelta | None:

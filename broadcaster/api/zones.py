@@ -4,20 +4,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from broadcaster.api.context import Admin, House, Now, SignedIn
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.rules import HoldBody, HoldView, RulesBody, show_hold, show_rules
+from broadcaster.api.wording import Words
 from broadcaster.flow import arrange
 from devices.values import Id
 from schedules.zones import Zone
 
 router = APIRouter(route_class=KeyedRoute, tags=["zones"])
-
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-
 
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
 Position = Annotated[list[Degrees], Field(min_length=2, max_length=3)]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from broadcaster.errors import Refusal
-from broadcaster.store.port import NotFound
+from broadcaster.store.port import AlreadyExists, Collection, NotFound
 from broadcaster.store.records import Official
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
@@ -45,9 +45,10 @@ def add_zone(zone: Zone, *, by: Official, store: Store, now: datetime) -> Zone:
 
     Raises:
         ZoneError: ``unknown_parent``.
-        AlreadyExists: the id is taken.
+        AlreadyExists: the id is taken, by a zone or a cluster.
     """
     with store.transaction():
+        _refuse_taken(zone.id, "clusters", store.definitions.clusters)
         added = store.definitions.zones.add(zone)
         ZoneTree(store.definitions.zones.all())
         store.record("zone.added", zone.id, by=by.id, at=now, name=zone.name, parent=zone.parent, wake=_REPLAN)
@@ -159,9 +160,10 @@ def add_cluster(cluster: Cluster, *, by: Official, store: Store, now: datetime) 
 
     Raises:
         ZoneError: ``unknown_zone``.
-        AlreadyExists: the id is taken.
+        AlreadyExists: the id is taken, by a cluster or a zone.
     """
     with store.transaction():
+        _refuse_taken(cluster.id, "zones", store.definitions.zones)
         added = store.definitions.clusters.add(cluster)
         ZoneTree(store.definitions.zones.all()).path(cluster.zone)
         store.record("cluster.added", cluster.id, by=by.id, at=now, name=cluster.name, zone=cluster.zone, wake=_REPLAN)
@@ -206,6 +208,16 @@ def _swept(zone: Zone, now: datetime) -> Zone:
     """Return the zone by start of its holds, without those that nobody asks about any more."""
     holds = sorted((hold for hold in zone.holds if hold.end > now - _KEPT), key=lambda hold: (hold.start, hold.id))
     return replace(zone, holds=tuple(holds))
+
+
+def _refuse_taken(id: str, collection: str, records: Collection[Zone] | Collection[Cluster]) -> None:
+    """Do nothing if no record of the other noun has the id: what targets except is named without its noun."""
+    if records.find(id) is not None:
+        raise AlreadyExists(
+            f"{id!r} is the id of one of the {collection}, and zones and clusters share their ids; choose another one.",
+            collection=collection,
+            id=id,
+        )
 
 
 def _with(changes: dict[str, Any]) -> Callable[[Any], Any]:

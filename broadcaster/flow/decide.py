@@ -8,22 +8,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from broadcaster.errors import Refusal
+from broadcaster.flow.days import known_days
 from broadcaster.flow.plan import alike
 from broadcaster.store.port import Definitions
 from broadcaster.store.records import Official
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
+from schedules.days import DayTypes
 from schedules.levels import Level, Policy, Side
 from schedules.plan import Plan
-from schedules.programmes import Programme
+from schedules.programmes import LEAD, Occurrence, Programme, occurrences
 from schedules.verdicts import Decision, Question, Verdict
 
 ASKED: Final = "decision.asked"
 _NAMED: Final = re.compile(r"(?P<programme>[^@+\s]{1,64})(?:@(?P<start>\d{8}T\d{6}Z))?")
 _KEPT: Final = timedelta(days=62)
 """How long a decision on two occurrences is kept: twice what a report looks back."""
+_YEARS: Final = range(1970, 3000)
+"""Of occurrences; at the ends of the calendar nothing can be computed."""
 
 
 class DecisionRefusal(Refusal):
@@ -91,20 +96,28 @@ def ask(clashes: Iterable[Clash], *, store: Store, now: datetime) -> None:
             )
 
 
-def decide(answer: Answer, *, policy: Policy, by: Official, store: Store, now: datetime) -> Decision:
+def decide(answer: Answer, *, policy: Policy, zone: ZoneInfo, by: Official, store: Store, now: datetime) -> Decision:
     """Store an official's answer, in place of the one given before.
 
+    Args:
+        answer: What was said.
+        policy: Which tiers are above.
+        zone: Where the station's clocks are set.
+        by: Who said it.
+        store: Where it is kept.
+        now: From ``LEAD`` before the first of two occurrences on it is too late: no box could be told in time.
+
     Raises:
-        DecisionRefusal: ``bad_decision``: no ids of two occurrences or of two programmes, or not a priority programme
-            from above and one of our own; ``decided_too_late``: one of the occurrences has begun.
+        DecisionRefusal: ``bad_decision``: no ids of two occurrences that clash or of two programmes, or not a priority
+            programme from above and one of our own; ``decided_too_late``.
         NotFound: there is no such programme.
     """
-    starts = _checked(answer, policy, store.definitions)
-    if starts and min(starts) <= now:
+    starts = _checked(answer, policy, zone, store.definitions)
+    if starts and min(starts) - LEAD <= now:
         raise DecisionRefusal(
             "decided_too_late",
-            f"One of the two began at {min(starts).isoformat()}, and what is heard cannot be put behind; "
-            "withdraw its programme to silence it.",
+            f"The first of the two begins at {min(starts).isoformat()}, and up to {LEAD.seconds} seconds before it all "
+            "boxes have to be told; withdraw its programme to silence it.",
             above=answer.above,
             ours=answer.ours,
             began=min(starts).isoformat(),
@@ -146,12 +159,13 @@ def start_of(name: str) -> datetime | None:
     if found is None or found["start"] is None:
         return None
     try:
-        return datetime.strptime(found["start"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        start = datetime.strptime(found["start"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
+    return start if start.year in _YEARS else None
 
 
-def _checked(answer: Answer, policy: Policy, definitions: Definitions) -> tuple[datetime, ...]:
+def _checked(answer: Answer, policy: Policy, zone: ZoneInfo, definitions: Definitions) -> tuple[datetime, ...]:
     """Return the starts of the two occurrences, nothing for two programmes."""
     above, ours = (_programme(name, answer, definitions) for name in (answer.above, answer.ours))
     starts = tuple(start for start in map(start_of, (answer.above, answer.ours)) if start is not None)
@@ -161,7 +175,19 @@ def _checked(answer: Answer, policy: Policy, definitions: Definitions) -> tuple[
         raise _bad(answer, "the first has to be of a tier above, the second of our own")
     if not above.level is ours.level is Level.PRIORITY:
         raise _bad(answer, "only two of priority are decided between; of others the level and the tier decide")
+    if starts:
+        days = known_days(definitions)
+        one, other = (_occurrence(each, t, zone, days, answer) for each, t in zip((above, ours), starts, strict=True))
+        if not (one.start < other.end and other.start < one.end):
+            raise _bad(answer, "the two are not heard at the same time, so that each has its own air")
     return starts
+
+
+def _occurrence(programme: Programme, start: datetime, zone: ZoneInfo, days: DayTypes, answer: Answer) -> Occurrence:
+    for found in occurrences(programme, start, start + timedelta(seconds=1), zone, days):
+        if found.start == start:
+            return found
+    raise _bad(answer, f"programme {programme.id} has no occurrence that begins at {start.isoformat()}")
 
 
 def _programme(name: str, answer: Answer, definitions: Definitions) -> Programme:

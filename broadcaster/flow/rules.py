@@ -1,6 +1,6 @@
 """What local rules and holds let nobody hear is told to whoever asks for it, at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -13,6 +13,8 @@ from schedules.zones import Places
 
 _MOST_TIMES: Final = 2000
 """Times that are looked at: twice an hour for the longest horizon. A wish for more is accepted, and planned by rule."""
+_MOST_TIMES_AFTER_A_HOLD: Final = 200
+"""A zone may have many holds."""
 _INSTANT: Final = timedelta(seconds=1)
 """Whether its first second may be heard: how long it lasts is often not known yet, and no rule of this kind asks."""
 
@@ -26,8 +28,17 @@ class StoppedByRule(Refusal):
     codes = frozenset({"stopped_by_rule"})
 
 
-def refuse_stopped(times: Iterable[datetime], reached: Iterable[str], places: Places, zone: ZoneInfo) -> None:
+def refuse_stopped(
+    times: Iterable[datetime],
+    reached: Iterable[str],
+    places: Places,
+    zone: ZoneInfo,
+    *,
+    later: Callable[[datetime], Iterable[datetime]],
+) -> None:
     """Do nothing if at least one of ``times`` may be heard on at least one of the clusters ``reached``.
+
+    Rules stay, but holds end: those of ``later``, which gives the times after an instant, are looked at as well.
 
     Raises:
         StoppedByRule: ``stopped_by_rule``: a hold, quiet hours or the weekday stops every one. What depends on
@@ -38,13 +49,32 @@ def refuse_stopped(times: Iterable[datetime], reached: Iterable[str], places: Pl
         return
     first: Breach | None = None
     for binding in _bindings(reached, places, zone):
-        for start in looked_at:
-            breach = stops(start, start + _INSTANT, binding)
-            if breach is None:
-                return
-            first = first or breach
+        breach = _first_breach(looked_at, binding)
+        if breach is None or _outlives_holds(binding, later):
+            return
+        first = first or breach
     if first is not None:
         raise _stopped(first, looked_at[0], zone)
+
+
+def _outlives_holds(binding: InForce, later: Callable[[datetime], Iterable[datetime]]) -> bool:
+    """Return whether something may be heard once a hold is over; too many times to look at count as heard."""
+    for end in sorted({hold.end for hold in binding.holds}, reverse=True):
+        times = tuple(islice(later(end), _MOST_TIMES_AFTER_A_HOLD + 1))
+        if len(times) > _MOST_TIMES_AFTER_A_HOLD or (times and _first_breach(times, binding) is None):
+            return True
+    return False
+
+
+def _first_breach(times: Iterable[datetime], binding: InForce) -> Breach | None:
+    """Return what stops the first of ``times``, if every one is stopped."""
+    first: Breach | None = None
+    for start in times:
+        breach = stops(start, start + _INSTANT, binding)
+        if breach is None:
+            return None
+        first = first or breach
+    return first
 
 
 def _bindings(reached: Iterable[str], places: Places, zone: ZoneInfo) -> Iterator[InForce]:

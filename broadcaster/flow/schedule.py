@@ -19,7 +19,8 @@ from broadcaster.wakeups import Wakeup
 from schedules.days import DayTypes
 from schedules.levels import Level, Policy
 from schedules.programmes import LEAD, IfTaken, Item, Programme, ProgrammeState
-from schedules.recurrence import HORIZON_YEARS, Recurrence, check, starts
+from schedules.recurrence import Recurrence, starts
+from schedules.recurrence_check import HORIZON_YEARS, check
 from schedules.zones import Places, Targets
 
 LONGEST: Final = timedelta(days=1)
@@ -123,8 +124,15 @@ def refuse_unfit(draft: Draft, *, terms: Terms, store: Store, now: datetime) -> 
     places, days = _known(store.definitions)
     _refuse_wrong(draft, places, days, terms, now)
     if draft.level is not Level.EMERGENCY:
-        times = _coming(draft.recurrence, terms, days, now)
-        refuse_stopped(times, places.reached(draft.targets), places, terms.zone)
+        recurrence = draft.recurrence
+        times = iter((now + LEAD,)) if recurrence is None else _coming(recurrence, terms, days, now)
+        refuse_stopped(
+            times,
+            places.reached(draft.targets),
+            places,
+            terms.zone,
+            later=lambda held: () if recurrence is None else _coming(recurrence, terms, days, max(held, now)),
+        )
 
 
 def refuse_wrong(draft: Draft, *, terms: Terms, definitions: Definitions, now: datetime) -> None:
@@ -237,14 +245,11 @@ def _fires_after(recurrence: Recurrence, now: datetime, zone: ZoneInfo, days: Da
     return next(_after(recurrence, now, zone, days), None) is not None
 
 
-def _coming(recurrence: Recurrence | None, terms: Terms, days: DayTypes, now: datetime) -> Iterator[datetime]:
-    """Yield the times that playlists will soon hold; the next one if that is later."""
-    if recurrence is None:
-        yield now + LEAD
-        return
-    times = _after(recurrence, now, terms.zone, days)
+def _coming(recurrence: Recurrence, terms: Terms, days: DayTypes, since: datetime) -> Iterator[datetime]:
+    """Yield the times that playlists will hold soon after ``since``; the next one if that is later."""
+    times = _after(recurrence, since, terms.zone, days)
     yield from islice(times, 1)
-    yield from takewhile(lambda start: start < now + terms.ahead, times)
+    yield from takewhile(lambda start: start < since + terms.ahead, times)
 
 
 def _after(recurrence: Recurrence, now: datetime, zone: ZoneInfo, days: DayTypes) -> Iterator[datetime]:

@@ -1,7 +1,7 @@
 """What a playlist says, made once for all clusters that say the same. Pure."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
@@ -9,10 +9,11 @@ from typing import Final
 from broadcaster.store.records import Rendition
 from devices import messages
 from devices.envelope import LONGEST_BYTES
-from schedules.rules import Hours, InForce, LocalRules
+from schedules.rules import Hours, InForce, LocalRules, Loudest
 from schedules.timeline import Slot, Timeline
 
 _MEDIA: Final = "/api/v1/media/"
+_HOUR: Final = timedelta(hours=1)
 _LONGEST: Final = LONGEST_BYTES * 3 // 4 - 1024
 """Bytes of JSON that fit an envelope: base64url makes four of three, and what is not content wants some."""
 
@@ -29,26 +30,37 @@ class Content:
 
 
 def content_of(
-    timeline: Timeline, volume: int, renditions: Mapping[str, Rendition], rules: InForce | None = None
+    timeline: Timeline,
+    volume: int,
+    renditions: Mapping[str, Rendition],
+    rules: InForce | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Content:
     """Return what a cluster with this timeline, volume (percent) and local rules is told.
 
-    If it would be longer than a message may be, its end is brought forward to the start of the first slot that
-    does not fit: a shorter horizon, told as such, never a truncated list.
+    If it would be longer than a message may be, it leaves out what was over an hour before ``now``, and then its
+    end is brought forward to the start of the first slot that does not fit: a shorter horizon, told as such, never
+    a truncated list. Who publishes it has to publish the next before that end.
 
     Args:
         timeline: of any of the clusters that share it.
         volume: percent of full amplitude.
         renditions: by digest; at least those that the timeline needs.
         rules: what the cluster must keep; None: nothing.
+        now: aware UTC; None: nothing is over.
     """
-    slots, end = timeline.slots, timeline.end
-    told = None if rules is None else _rules(rules, timeline.start)
+    slots, start, end = timeline.slots, timeline.start, timeline.end
+    told = None if rules is None else _rules(rules, start)
     while True:
-        said = _said(timeline.start, end, volume, slots, renditions, told)
+        said = _said(start, end, volume, slots, renditions, told)
         text = said.model_dump_json(exclude_none=True).encode()
         if len(text) <= _LONGEST and len(slots) <= messages.MOST_SLOTS:
             break
+        if now is not None and start < now - _HOUR and slots[0].end <= now - _HOUR:
+            start = now - _HOUR
+            slots = tuple(slot for slot in slots if slot.end > start)
+            continue
         fitting = min(len(slots) - 1, messages.MOST_SLOTS, len(slots) * _LONGEST // len(text))
         slots, end = slots[:fitting], slots[fitting].start
     return Content(said=said, text=text, digest=hashlib.sha256(text).hexdigest())
@@ -77,7 +89,8 @@ def _said(
 def _rules(in_force: InForce, start: datetime) -> messages.Rules | None:
     """Return the rules as the box is told them: without holds that are over, and nobody's name or reason.
 
-    A list that is longer than the wire allows is cut: every slot has been checked against all of it here.
+    A list of quiet hours or holds that is longer than the wire allows is cut: every slot has been checked against
+    all of it here. How loud it may be, only the box sees to: such a list is told by the hour, the lowest of each.
     """
     holds = [hold for hold in in_force.holds if hold.end > start][: messages.MOST_HOLDS]
     rules = in_force.rules
@@ -93,10 +106,25 @@ def _rules(in_force: InForce, start: datetime) -> messages.Rules | None:
         gap=_seconds(rules.gap),
         loudest=tuple(
             messages.Loudest(start=_clock(each.hours.start), end=_clock(each.hours.end), volume=each.volume)
-            for each in rules.loudest[: messages.MOST_HOURS]
+            for each in (rules.loudest if len(rules.loudest) <= messages.MOST_HOURS else _by_the_hour(rules.loudest))
         ),
         holds=tuple(messages.Hold(kind=hold.kind, start=hold.start, end=hold.end) for hold in holds),
     )
+
+
+def _by_the_hour(loudest: Sequence[Loudest]) -> Iterator[Loudest]:
+    for hour in range(24):
+        start, end = time(hour), time((hour + 1) % 24)
+        limits = [each.volume for each in loudest if _meet(each.hours, start, time(hour, 59, 59))]
+        if limits:
+            yield Loudest(hours=Hours(start=start, end=end), volume=min(limits))
+
+
+def _meet(hours: Hours, first: time, last: time) -> bool:
+    """Say whether ``hours`` hold a time of day from ``first`` to ``last``."""
+    if hours.start < hours.end:
+        return hours.start <= last and first < hours.end
+    return hours.start <= last or first < hours.end
 
 
 def _hours(hours: Hours) -> messages.Hours:

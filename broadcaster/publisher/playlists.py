@@ -76,6 +76,8 @@ class Planner:
         self._last: dict[str, _Last] | None = None
         """By cluster; None: the journal has to be read, and every plan looked at."""
         self._looked_at: datetime | None = None
+        self._again: dict[str, datetime] = {}
+        """When a playlist has to be made again because it did not reach as far as the plan, by cluster."""
 
     async def run(self) -> None:
         """Plan at each wake-up and now and then, until cancelled."""
@@ -96,6 +98,8 @@ class Planner:
         if last is None:
             last = {id: _Last(each.version, each.content) for id, each in self._store.journal.publications().items()}
             plans = self._board.plans(now)
+        elif due := [cluster for cluster, at in self._again.items() if at <= now]:
+            plans = {**self._board.plans(now, only=due), **plans}
         issued = self._issued(plans, last, now)
         count = 0
         while batch := list(islice(issued, _AT_ONCE)):
@@ -115,7 +119,11 @@ class Planner:
         ahead = self._ahead(last, now)
         if ahead:
             plans = {**self._board.plans(now, only=ahead), **plans}
-        for cluster, content in self._contents(plans):
+        for cluster, content in self._contents(plans, now):
+            if content.said.end < plans[cluster].end:
+                self._again[cluster] = now + (content.said.end - now) / 2
+            else:
+                self._again.pop(cluster, None)
             present, held = last.get(cluster), ahead.get(cluster, 0)
             if present is None or present.content != content.digest or held > present.version:
                 version = max(present.version if present else 0, held) + 1
@@ -129,7 +137,7 @@ class Planner:
         held = _held(self._store.journal.statuses().values())
         return {id: version for id, version in held.items() if id not in last or version > last[id].version}
 
-    def _contents(self, plans: Mapping[str, Plan]) -> Iterator[tuple[str, Content]]:
+    def _contents(self, plans: Mapping[str, Plan], now: datetime) -> Iterator[tuple[str, Content]]:
         """Yield what each cluster is to be told; made once for those that share a plan and a volume."""
         if not plans:
             return
@@ -144,7 +152,7 @@ class Planner:
                 continue
             shared = (id(plan), cluster.volume)
             if shared not in made:
-                made[shared] = content_of(plan.timeline, cluster.volume, renditions, plan.rules)
+                made[shared] = content_of(plan.timeline, cluster.volume, renditions, plan.rules, now=now)
             yield id_, made[shared]
 
 

@@ -109,10 +109,10 @@ class _English(Language):
         return f"until {_moment(last)}" + " (UTC)" * (last.tzinfo is not None)
 
     def only_types(self, names: Sequence[str]) -> str:
-        return f"only on {joined(names, 'or')}"
+        return f"only on days of type {joined([f'“{name}”' for name in names], 'or')}"
 
     def not_types(self, names: Sequence[str]) -> str:
-        return f"except on {_and(names)}"
+        return f"except on days of type {_and([f'“{name}”' for name in names])}"
 
     def added(self, times: Sequence[datetime]) -> str:
         return f"also {_moments(times)}"

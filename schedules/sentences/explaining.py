@@ -4,8 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from schedules.programmes import Yielding
 from schedules.rules import Breach
-from schedules.sentences.phrases import FIRST, INSTEAD, JOINS, KINDS, NAMES, OTHERWISE, STOPPED, TO_DO, WHAT, WHY, Words
+from schedules.sentences.phrases import (
+    FIRST,
+    INSTEAD,
+    JOINS,
+    KINDS,
+    NAMES,
+    NO_ROOM_TO_MOVE,
+    NO_ROOM_TO_TRIM,
+    OTHERWISE,
+    STOPPED,
+    TO_DO,
+    WHAT,
+    WHY,
+    Words,
+)
 from schedules.verdicts import Outcome, Question, Reason, Verdict
 
 __all__ = ["explain", "why_stopped"]
@@ -138,7 +153,17 @@ def _to_do(verdict: Verdict, tongue: _Tongue) -> str:
         return ""
     if verdict.reason is Reason.LOCAL_RULE and verdict.breach:
         return tongue.say(INSTEAD[verdict.breach.rule])
+    if verdict.reason is Reason.NO_ROOM:
+        return tongue.say(_no_room(verdict))
     return tongue.say(TO_DO[verdict.reason]) if verdict.reason in TO_DO else ""
+
+
+def _no_room(verdict: Verdict) -> Words:
+    """Return what to do where no time is free: only one that may be moved, by every rule, gains from moving."""
+    if verdict.breach:
+        return NO_ROOM_TO_MOVE
+    is_cut = verdict.outcome is Outcome.TRIMMED or verdict.occurrence.if_taken.action is Yielding.TRIM
+    return NO_ROOM_TO_TRIM if is_cut else TO_DO[Reason.NO_ROOM]
 
 
 def _stopped(breach: Breach, tongue: _Tongue) -> str:

@@ -117,10 +117,10 @@ class Language(Protocol):
         """Return "until the end of 31 December 2026", or until an hour; an aware time is UTC."""
 
     def only_types(self, names: Sequence[str]) -> str:
-        """Return "only on ngày làm việc"."""
+        """Return "only on days of type “ngày làm việc”"."""
 
     def not_types(self, names: Sequence[str]) -> str:
-        """Return "except on ngày lễ"."""
+        """Return "except on days of type “ngày lễ”"."""
 
     def added(self, times: Sequence[datetime]) -> str:
         """Return "also at 9:00 on 1 January 2027"; more than ``FEW`` are counted."""

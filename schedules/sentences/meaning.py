@@ -5,7 +5,8 @@ from datetime import datetime, time, timedelta
 from typing import Final
 
 from schedules.expansion import expand
-from schedules.recurrence import HORIZON_YEARS, Every, Recurrence
+from schedules.recurrence import Every, Recurrence
+from schedules.recurrence_check import HORIZON_YEARS
 from schedules.rrule import Frequency, Rule, Scale
 from schedules.sentences.language import Days
 

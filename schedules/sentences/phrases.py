@@ -7,7 +7,21 @@ from schedules.levels import Side
 from schedules.rules import Rule
 from schedules.verdicts import Outcome, Reason
 
-__all__ = ["FIRST", "INSTEAD", "JOINS", "KINDS", "NAMES", "OTHERWISE", "STOPPED", "TO_DO", "WHAT", "WHY", "Words"]
+__all__ = [
+    "FIRST",
+    "INSTEAD",
+    "JOINS",
+    "KINDS",
+    "NAMES",
+    "NO_ROOM_TO_MOVE",
+    "NO_ROOM_TO_TRIM",
+    "OTHERWISE",
+    "STOPPED",
+    "TO_DO",
+    "WHAT",
+    "WHY",
+    "Words",
+]
 
 Words = Mapping[str, str]
 """One template by language: ``en`` and ``vi``."""
@@ -65,6 +79,18 @@ TO_DO: Final[Mapping[Reason, Words]] = {
     },
 }
 """What to do about it, where there is something to do."""
+
+NO_ROOM_TO_MOVE: Final[Words] = {
+    "en": "choose another time that neither of them stops",
+    "vi": "hãy chọn giờ khác không vướng tin đó và quy định này",
+}
+"""What to do where a local rule forbids the time after the other one: to be moved further would not help."""
+
+NO_ROOM_TO_TRIM: Final[Words] = {
+    "en": "choose another time, or let it be moved instead of trimmed",
+    "vi": "hãy chọn giờ khác hoặc cho phép dời thay vì cắt bớt",
+}
+"""What to do where too little is left of its own time."""
 
 STOPPED: Final[Mapping[Rule, Words]] = {
     Rule.QUIET_HOURS: {

@@ -17,6 +17,7 @@ _WEEKDAYS: Final = ("thứ Hai", "thứ Ba", "thứ Tư", "thứ Năm", "thứ S
 _MONDAY_TO_FRIDAY: Final = (0, 1, 2, 3, 4)
 _ORDINALS: Final = ("", "nhất", "hai", "ba", "tư", "năm", "sáu", "bảy", "tám", "chín", "mười")
 _FULL_MOON: Final = 15
+_NOUNS_OF_DAYS: Final = ("ngày", "tuần", "dịp")
 _UNITS: Final = {
     Frequency.YEARLY: "năm",
     Frequency.MONTHLY: "tháng",
@@ -50,23 +51,25 @@ class _Vietnamese(Language):
         lunar = " âm lịch" if days.lunar else ""
         first = [day for day in days.month_days if day > 0]
         last = [f"ngày {_from_end(day)}" for day in days.month_days if day < 0]
+        each = " mỗi" * every
         if days.in_months:
             counted = [_day_list(first, days)] if first else []
             said = f"{_and(counted + last)} {_months(days)}{lunar}" + " hằng năm" * every + _no_leap_month(days)
         else:
             counted = [_day_list(first, days) + lunar + " hằng tháng" * every] if first else []
-            said = _and(counted + [f"{day} tháng{lunar}" for day in last])
+            said = _and(counted + [f"{day}{each} tháng{lunar}" for day in last])
         return said + _skipped(days)
 
     def year_days(self, days: Days, *, every: bool) -> str:
         first = runs(day for day in days.year_days if day > 0)
-        last = [f"ngày {_from_end(day)} năm" for day in days.year_days if day < 0]
-        counted = [f"ngày thứ {_and(first)} của năm"] if first else []
+        each = " mỗi" * every
+        last = [f"ngày {_from_end(day)}{each} năm" for day in days.year_days if day < 0]
+        counted = [f"ngày thứ {_and(first)} của{each} năm"] if first else []
         return _and(counted + last) + _skipped(days)
 
     def weeks(self, days: Days, *, every: bool) -> str:
         first = runs(week for week in days.weeks if week > 0)
-        last = [f"tuần {_from_end(week)} năm" for week in days.weeks if week < 0]
+        last = [f"tuần {_from_end(week)}{' mỗi' * every} năm" for week in days.weeks if week < 0]
         counted = [_several("tuần", first) + " hằng năm" * every] if first else []
         return f"{_weekday_list(days.weekdays) if days.weekdays else 'mọi ngày'} của {_and(counted + last)}"
 
@@ -109,10 +112,10 @@ class _Vietnamese(Language):
         return f"đến {_moment(last)}" + " (giờ UTC)" * (last.tzinfo is not None)
 
     def only_types(self, names: Sequence[str]) -> str:
-        return f"chỉ vào {joined(names, 'hoặc')}"
+        return f"chỉ vào {joined([_day_type(name) for name in names], 'hoặc')}"
 
     def not_types(self, names: Sequence[str]) -> str:
-        return f"trừ {_and(names)}"
+        return f"trừ {_and([_day_type(name) for name in names])}"
 
     def added(self, times: Sequence[datetime]) -> str:
         return f"thêm {_moments(times)}"
@@ -176,6 +179,12 @@ def _weekday_list(weekdays: Sequence[int]) -> str:
     return _and([_WEEKDAYS[weekday] for weekday in weekdays])
 
 
+def _day_type(name: str) -> str:
+    """Return "ngày lễ" as it is, any other name as that of a type: "trừ Chủ nhật" says something else already."""
+    first, *_ = name.casefold().split() or [""]
+    return name if first in _NOUNS_OF_DAYS else f"ngày thuộc loại “{name}”"
+
+
 def _plain_weekdays(days: Days, *, every: bool) -> str:
     months = f" {VIETNAMESE.months(days)}" if days.in_months else ""
     absent = [weekday for weekday in range(7) if weekday not in days.weekdays]
@@ -198,7 +207,7 @@ def _numbered(days: Days, *, every: bool) -> str:
         f"{_WEEKDAYS[weekday]} {'lần ' * (abs(which) > 1)}{_ordinal(which) if which > 0 else _from_end(which, ' cùng')}"
         for which, weekday in days.numbered
     ]
-    period = "năm" if days.numbered_in_year else "tháng"
+    period = "mỗi " * every + ("năm" if days.numbered_in_year else "tháng")
     if days.in_months:
         period = _months(days) + " hằng năm" * every
     return f"{_and(named)} của {period}"

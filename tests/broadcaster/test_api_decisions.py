@@ -36,6 +36,7 @@ def clash(commune: Commune, sound: Sound) -> dict[str, str]:
         "ours": add(),
         "routine": add(level="routine"),
         "said ours": add(tier="commune"),
+        "later": add(recurrence={"start": "2026-03-04T05:01:00", "rule": "FREQ=DAILY"}),
     }
 
 
@@ -72,6 +73,12 @@ def test_a_decision_on_two_programmes_is_for_every_time(commune: Commune, clash:
         ("{above}+{ours}", "{ours}", 422, "bad_decision"),
         ("", "{ours}", 422, "bad_decision"),
         ("a b", "{ours}", 422, "bad_decision"),
+        ("{above}@20260303T220001Z", "{ours}" + OCCURS, 422, "bad_decision"),
+        ("{above}" + OCCURS, "{ours}@20260302T220000Z", 422, "bad_decision"),
+        ("{above}" + OCCURS, "{ours}@20260304T220000Z", 422, "bad_decision"),
+        ("{above}" + OCCURS, "{later}@20260303T220100Z", 422, "bad_decision"),
+        ("{above}@00010101T000000Z", "{ours}@00010101T000000Z", 422, "bad_decision"),
+        ("{above}@99991231T235959Z", "{ours}@99991231T235959Z", 422, "bad_decision"),
         ("x" * 101, "{ours}", 422, "bad_request"),
         ("nothing", "{ours}", 404, "not_found"),
         ("{above}", "nothing", 404, "not_found"),
@@ -93,6 +100,46 @@ def test_what_has_begun_cannot_be_put_behind(commune: Commune, clash: dict[str, 
     wish = {"above": clash["above"] + OCCURS, "ours": clash["ours"] + OCCURS, "first": "ours"}
     commune.clock.turn(hours=24)
     assert commune.refused("POST", "/decisions", 409, "decided_too_late", json=wish)["began"].startswith("2026-03-03")
+
+
+def test_what_no_box_could_be_told_in_time_is_not_decided(commune: Commune, clash: dict[str, str]) -> None:
+    wish = {"above": clash["above"] + OCCURS, "ours": clash["ours"] + OCCURS, "first": "ours"}
+    commune.clock.turn(hours=24, seconds=-11)
+    commune.post("/decisions", wish)
+    commune.clock.turn(seconds=1)
+    told = commune.refused("POST", "/decisions", 409, "decided_too_late", json={**wish, "first": "above"})
+    assert "10 seconds" in told["detail"]
+    commune.post("/decisions", {"above": clash["above"], "ours": clash["ours"], "first": "above"})
+
+
+def test_bulletins_that_overlap_in_part_clash(commune: Commune, clash: dict[str, str], sound: Sound) -> None:
+    wish = {
+        "title": "Bản tin dài",
+        "items": [{"sound": sound.id}] * 2,
+        "zones": ["nam-chanh"],
+        "level": "priority",
+        "tier": "province",
+        "recurrence": {"start": START},
+    }
+    long = commune.post("/programmes", wish)["id"]
+    wanted = {"above": long + OCCURS, "ours": clash["later"] + "@20260303T220100Z", "first": "ours"}
+    assert commune.post("/decisions", wanted)["first"] == "ours"
+
+
+def test_an_occurrence_on_a_day_that_is_left_out_is_none(commune: Commune, clash: dict[str, str], sound: Sound) -> None:
+    commune.post("/day-types", {"id": "le", "name": "ngày lễ", "days": [{"first": "2026-03-04"}]})
+    wish = {
+        "title": "Bản tin",
+        "items": [{"sound": sound.id}],
+        "zones": ["nam-chanh"],
+        "level": "priority",
+        "recurrence": {"start": START, "rule": "FREQ=DAILY", "not_on": ["le"]},
+    }
+    ours = commune.post("/programmes", wish)["id"]
+    wanted = {"above": clash["above"] + OCCURS, "ours": ours + OCCURS, "first": "ours"}
+    commune.refused("POST", "/decisions", 422, "bad_decision", json=wanted)
+    next_day = "@20260304T220000Z"
+    commune.post("/decisions", {**wanted, "above": clash["above"] + next_day, "ours": ours + next_day})
 
 
 def test_decisions_that_nobody_asks_about_any_more_go_with_the_next(commune: Commune, clash: dict[str, str]) -> None:
@@ -121,7 +168,7 @@ def waiting(commune: Commune, language: str = "en") -> list[dict[str, Any]]:
 
 
 def leave_two(commune: Commune, clash: dict[str, str]) -> None:
-    for programme in (clash["routine"], clash["said ours"]):
+    for programme in (clash["routine"], clash["said ours"], clash["later"]):
         commune.post(f"/programmes/{programme}/withdrawal", expect=200)
 
 

@@ -1,13 +1,13 @@
 """Local rules and holds, as admins and officials set them, and what they are told of them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from broadcaster.store.records import Sound
-from schedules.rules import Hours
+from schedules.rules import Hours, LocalRules, Loudest
 from tests.broadcaster.commune import NOW, OFFICIAL, stay_signed_in
 from tests.broadcaster.conftest import Commune
 
@@ -74,12 +74,21 @@ def test_rules_are_taken_back(commune: Commune, nothing: object) -> None:
         {"gap": -1},
         {"gap": 1.5},
         {"loudest": [{"start": "18:00", "end": "06:00", "volume": 101}]},
+        {"loudest": [{"start": "18:00", "end": "06:00", "volume": 0}]},
         {"loudest": [{"start": "18:00", "end": "06:00"}]},
         {"silence": True},
     ],
 )
 def test_a_rule_that_means_nothing_is_refused(commune: Commune, wrong: dict[str, Any]) -> None:
     commune.refused("PATCH", "/zones/dai-an-2", 422, "bad_request", json={"revision": 1, "rules": wrong})
+
+
+def test_a_zone_that_was_silenced_by_its_volume_is_still_shown(commune: Commune) -> None:
+    """It was taken once; whoever sends its rules again is told to set quiet hours instead."""
+    silent = LocalRules(loudest=(Loudest(hours=Hours(start=time(18), end=time(6)), volume=0),))
+    commune.store.definitions.zones.change("dai-an-2", lambda zone: replace(zone, rules=silent))
+    [zone] = [each for each in commune.get("/zones")["items"] if each["id"] == "dai-an-2"]
+    assert zone["rules"]["loudest"] == [{"start": "18:00", "end": "06:00", "volume": 0}]
 
 
 # Holds
@@ -237,6 +246,46 @@ def test_a_zone_that_may_speak_is_enough(commune: Commune, wish: dict[str, Any])
     commune.post("/zones", {"id": "cho", "name": "Chợ", "kind": "khu", "parent": "tran-de"})
     commune.post("/clusters", {"id": "cho-1", "name": "Chợ", "zone": "cho"})
     commune.post("/programmes", told)
+
+
+def hold(commune: Commune, zone: str, begin: float, end: float) -> None:
+    """Hold a zone silent from so many days from now to so many."""
+    start, over = (utc(NOW + timedelta(days=days)) for days in (begin, end))
+    commune.post(f"/zones/{zone}/holds", {"kind": "exam", "reason": "Mùa thi", "start": start, "end": over})
+
+
+OUTLIVES: dict[str, dict[str, Any]] = {
+    "for ever": at("05:00", rule="FREQ=DAILY"),
+    "once after it": at("05:00", rule="FREQ=DAILY;UNTIL=20260402"),
+    "between two holds": at("05:00", rule="FREQ=DAILY;UNTIL=20260405"),
+    "a weekly one": at("05:00", rule="FREQ=WEEKLY"),
+    "once added": at("05:00", added=["2026-07-01T05:00:00"]),
+    "more often than is looked at": at("05:00", rule="FREQ=MINUTELY;INTERVAL=6"),
+}
+
+
+@pytest.mark.parametrize("recurrence", OUTLIVES.values(), ids=OUTLIVES)
+def test_what_outlives_a_hold_is_taken(commune: Commune, wish: dict[str, Any], recurrence: dict[str, Any]) -> None:
+    hold(commune, "tran-de", 0, 30)
+    hold(commune, "tran-de", 35, 90)
+    commune.post("/programmes", {**wish, "recurrence": recurrence})
+
+
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        at("05:00"),
+        at("05:00", rule="FREQ=DAILY;UNTIL=20260401"),
+        at("05:00", rule="FREQ=DAILY;COUNT=20"),
+        at("03:15", rule="FREQ=DAILY"),
+    ],
+)
+def test_what_a_hold_outlives_is_refused(commune: Commune, wish: dict[str, Any], recurrence: dict[str, Any]) -> None:
+    """The last is stopped by the hold, and after it by the quiet of every night."""
+    patch(commune, "tran-de", 1, rules={"quiet": RULES["quiet"]})
+    hold(commune, "tran-de", 0, 30)
+    told = commune.refused("POST", "/programmes", 422, "stopped_by_rule", json={**wish, "recurrence": recurrence})
+    assert told["rule"] == "hold"
 
 
 def test_an_announcement_into_a_funeral_is_refused_and_leaves_nothing(commune: Commune) -> None:

@@ -2,10 +2,12 @@
 
 import re
 from datetime import timedelta
+from unicodedata import normalize
 
 import pytest
 
 from devices.envelope import SigningKey
+from schedules.zones import Zone
 from tests.broadcaster.commune import ADMIN, CLUSTERS, NOW, OFFICIAL, ZONES, enrolled, ready_sound, status
 from tests.broadcaster.conftest import Commune
 
@@ -33,6 +35,8 @@ def test_a_zone_is_added_changed_moved_and_removed(commune: Commune) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("POST", "/zones", {**HAMLET, "id": "nam-chanh"}, 409, "already_exists"),
+        ("POST", "/zones", {**HAMLET, "id": "nam-chanh-1"}, 409, "already_exists"),
+        ("POST", "/clusters", {"id": "nam-chanh", "name": "A", "zone": "ngan-ro"}, 409, "already_exists"),
         ("POST", "/zones", {**HAMLET, "parent": "nowhere"}, 422, "unknown_parent"),
         ("POST", "/zones", {**HAMLET, "id": "Ấp"}, 422, "bad_request"),
         ("POST", "/zones", {**HAMLET, "id": "a/#"}, 422, "bad_request"),
@@ -73,6 +77,43 @@ def test_what_cannot_be_is_refused(
         assert (problem["expected"], problem["actual"]) == (body["revision"], 1)  # type: ignore[index]
     if code == "in_use":
         assert problem["users"]
+
+
+def test_what_is_excepted_is_a_zone_or_a_cluster_and_never_both(commune: Commune) -> None:
+    for path, wish, collection in (
+        ("/zones", {**HAMLET, "id": "nam-chanh-1"}, "clusters"),
+        ("/clusters", {"id": "nam-chanh", "name": "A", "zone": "ngan-ro"}, "zones"),
+    ):
+        told = commune.refused("POST", path, 409, "already_exists", json=wish)
+        assert (told["collection"], told["id"]) == (collection, wish["id"])
+        assert f"one of the {collection}" in told["detail"]
+
+
+def test_a_zone_and_a_cluster_that_were_stored_with_one_id_stay_as_they_are(commune: Commune) -> None:
+    commune.store.definitions.zones.add(Zone(id="ngan-ro-1", name="Ấp Ngan Rô 1", kind="ấp", parent="dai-an-2"))
+    for path, name in (("/zones/ngan-ro-1", "Ấp"), ("/clusters/ngan-ro-1", "Cụm")):
+        assert commune.ask("PATCH", path, json={"revision": 1, "name": name}).json()["name"] == name
+
+
+APART = normalize("NFD", "Chợ Bãi Giá")
+
+
+def test_a_name_is_kept_as_one_word_however_it_was_typed(commune: Commune) -> None:
+    zone = commune.post("/zones", {**HAMLET, "name": f" {APART} ", "kind": normalize("NFD", "ấp")})
+    assert (zone["name"], zone["kind"]) == ("Chợ Bãi Giá", "ấp")
+    wanted = {"id": "bai-gia-1", "name": APART, "zone": "ngan-ro", "tags": [normalize("NFD", " chợ ")]}
+    cluster = commune.post("/clusters", wanted)
+    assert (cluster["name"], cluster["tags"]) == ("Chợ Bãi Giá", ["chợ"])
+    sound = ready_sound(commune.store, commune.library)
+    wish = {"title": APART, "sound": sound.id, "level": "emergency", "reason": normalize("NFD", "Cháy chợ")}
+    for tag in ("chợ", normalize("NFD", "chợ"), " chợ"):
+        told = commune.post("/announcements", {**wish, "tags": [tag]})
+        assert (told["title"], told["tags"], told["reason"]) == ("Chợ Bãi Giá", ["chợ"], "Cháy chợ")
+    day_type = commune.post("/day-types", {"id": "le", "name": normalize("NFD", "ngày lễ")})
+    assert day_type["name"] == "ngày lễ"
+    hold = {"kind": "other", "reason": APART, "end": (NOW + timedelta(hours=1)).isoformat()}
+    assert commune.post("/zones/nam-chanh/holds", hold)["reason"] == "Chợ Bãi Giá"
+    commune.refused("POST", "/clusters", 422, "bad_request", json={**wanted, "id": "x", "tags": [" "]})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from schedules.days import Days, DayType, DayTypes
 from schedules.levels import Level, Policy, Side
 from schedules.programmes import IfTaken, Programme, Yielding
-from schedules.recurrence import Every, Recurrence, check
+from schedules.recurrence import Every, Recurrence
+from schedules.recurrence_check import check
 from schedules.rules import Hold, Hours, LocalRules
 from schedules.verdicts import Decision
 from schedules.zones import Cluster, Targets, Zone

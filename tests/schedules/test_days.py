@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.days import MOST_SPANS, NO_DAY_TYPES, Days, DayType, DayTypeError, DayTypes, check_types
-from schedules.recurrence import Every, Recurrence, check, starts
+from schedules.recurrence import Every, Recurrence, starts
+from schedules.recurrence_check import check
 from tests.schedules.examples import SAIGON, SOAK
 
 # Tết of 2026: Tuesday 17 February; the week off is worked back on Saturday 28 February.

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schedules.days import NO_DAY_TYPES, DayTypes
-from schedules.recurrence import Every, Recurrence, check, starts
+from schedules.recurrence import Every, Recurrence, starts
+from schedules.recurrence_check import check
 from tests.schedules.examples import APIA, BERLIN, DAY, LORD_HOWE, NEW_YORK, SAIGON, utc
 
 

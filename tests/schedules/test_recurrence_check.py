@@ -4,7 +4,8 @@ from time import process_time
 import pytest
 
 from schedules.days import Days, DayType, DayTypes
-from schedules.recurrence import HORIZON_YEARS, MOST_EXCLUSIONS, Every, Recurrence, RecurrenceError, check
+from schedules.recurrence import Every, Recurrence, RecurrenceError
+from schedules.recurrence_check import HORIZON_YEARS, MOST_EXCLUSIONS, check
 from tests.schedules.examples import DAY, HOUR, MINUTE, SAIGON
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.days import DayType, DayTypes
-from schedules.recurrence import Every, Recurrence, RecurrenceError, check
+from schedules.recurrence import Every, Recurrence, RecurrenceError
+from schedules.recurrence_check import check
 from schedules.recurrence_text import from_text, to_text
 from tests.schedules.examples import SAIGON, SOAK
 

@@ -152,13 +152,10 @@ def test_what_ended_before_the_playlist_was_issued_is_not_refused() -> None:
     assert [event.slot for event in box.events] == ["new"]
 
 
-def test_a_session_that_began_before_the_playlist_counts_for_the_day_before() -> None:
-    """Its first slot is not on the playlist, which would make the second the beginning of another session."""
+def test_each_local_day_is_counted_by_itself() -> None:
     one_a_day = rules(sessions_a_day=1)
-    goes_on = plan(("goes on", -3600 + 30, 5), ("morning", 10, 5), keep=one_a_day)
-    assert [*goes_on.refused] == []
-    begins = plan(("begins", -3600 + 61, 5), ("morning", 10, 5), keep=one_a_day)
-    assert [*begins.refused] == ["morning"]
+    assert [*plan(("night", -5 * 3600 - 30, 5), ("morning", 10, 5), keep=one_a_day).refused] == []
+    assert [*plan(("night", -5 * 3600 + 30, 5), ("morning", 10, 5), keep=one_a_day).refused] == ["morning"]
 
 
 @running

@@ -5,12 +5,19 @@ from typing import Any
 
 import pytest
 
-from schedules.recurrence import Every, Recurrence, check
+from schedules.recurrence import Every, Recurrence
+from schedules.recurrence_check import check
 from schedules.sentences.describing import describe
 from tests.schedules.examples import SAIGON
 
 MONDAY = "2026-11-23T05:00"
-NAMES = {"working": "ngày làm việc", "holiday": "ngày lễ", "exams": "tuần thi"}
+NAMES = {
+    "working": "ngày làm việc",
+    "holiday": "ngày lễ",
+    "exams": "tuần thi",
+    "sundays": "Chủ nhật",
+    "new year": "Dịp Tết",
+}
 
 
 def from_monday(rule: str | None = None, start: str = MONDAY, **more: object) -> Recurrence:
@@ -60,12 +67,17 @@ RECURRENCES = [
     (
         from_monday("FREQ=DAILY", only_on=("working", "exams"), not_on=("holiday",)),
         "5:00 hằng ngày, chỉ vào ngày làm việc hoặc tuần thi, trừ ngày lễ",
-        "at 5:00 every day, only on ngày làm việc or tuần thi, except on ngày lễ",
+        "at 5:00 every day, only on days of type “ngày làm việc” or “tuần thi”, except on days of type “ngày lễ”",
     ),
     (
         from_monday("FREQ=DAILY", not_on=("holiday", "unnamed")),
-        "5:00 hằng ngày, trừ ngày lễ và unnamed",
-        "at 5:00 every day, except on ngày lễ and unnamed",
+        "5:00 hằng ngày, trừ ngày lễ và ngày thuộc loại “unnamed”",
+        "at 5:00 every day, except on days of type “ngày lễ” and “unnamed”",
+    ),
+    (
+        from_monday("FREQ=WEEKLY", only_on=("sundays",), not_on=("new year",)),
+        "5:00 thứ Hai hằng tuần, chỉ vào ngày thuộc loại “Chủ nhật”, trừ Dịp Tết",
+        "at 5:00 every Monday, only on days of type “Chủ nhật”, except on days of type “Dịp Tết”",
     ),
     (
         from_monday(added=(datetime(2026, 11, 24, 17), datetime(2026, 11, 23, 17))),

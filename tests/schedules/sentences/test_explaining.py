@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from schedules.levels import Side
+from schedules.programmes import IfTaken, Yielding
 from schedules.rules import Breach, Hold, Hours, Rule
 from schedules.sentences.explaining import explain, why_stopped
 from schedules.verdicts import Outcome, Question, Reason, Verdict
@@ -97,10 +98,21 @@ TOLD: dict[str, tuple[Verdict, str, str]] = {
     "no room before the quiet": (
         verdict(Outcome.DROPPED, Reason.NO_ROOM, by=STORM, breach=BREACHES[Rule.QUIET_HOURS]),
         "Not heard at 19:00 on 2026-03-02, because “Bản tin tỉnh” (19:02) has the air then, and no other time is free "
-        "for it soon enough, and after it the zone is quiet from 18:30 to 05:00; choose another time, or let it be "
-        "moved further.",
+        "for it soon enough, and after it the zone is quiet from 18:30 to 05:00; choose another time that neither of "
+        "them stops.",
         "Không phát lúc 19:00 ngày 02/03/2026 vì lúc đó “Bản tin tỉnh” (19:02) được phát và không còn giờ trống nào "
-        "đủ sớm, sau đó khu vực giữ yên lặng từ 18:30 đến 05:00; hãy chọn giờ khác hoặc cho phép dời xa hơn.",
+        "đủ sớm, sau đó khu vực giữ yên lặng từ 18:30 đến 05:00; hãy chọn giờ khác không vướng tin đó và quy định "
+        "này.",
+    ),
+    "no room for what may only be trimmed": (
+        replace(
+            verdict(Outcome.DROPPED, Reason.NO_ROOM, by=STORM),
+            occurrence=replace(BULLETIN, if_taken=IfTaken(action=Yielding.TRIM)),
+        ),
+        "Not heard at 19:00 on 2026-03-02, because “Bản tin tỉnh” (19:02) has the air then, and no other time is free "
+        "for it soon enough; choose another time, or let it be moved instead of trimmed.",
+        "Không phát lúc 19:00 ngày 02/03/2026 vì lúc đó “Bản tin tỉnh” (19:02) được phát và không còn giờ trống nào "
+        "đủ sớm; hãy chọn giờ khác hoặc cho phép dời thay vì cắt bớt.",
     ),
     "withdrawn while it sounded": (
         verdict(Outcome.TRIMMED, Reason.WITHDRAWN, 0, 3.5),
