@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Final
 
 from schedules.air import Air
-from schedules.clashes import Decisions, in_order, matters, open_questions, undecided
+from schedules.clashes import Decisions, in_order, open_questions, that_matter, undecided
 from schedules.counting import broken_days, exceeds
 from schedules.levels import Level, Policy
 from schedules.programmes import LEAD, Occurrence, Yielding
@@ -71,7 +71,7 @@ class Arbiter:
             for each in questions
         }
         answered = self._verdicts(contest, {**decisions, **contrary}, counting=counting)
-        return undecided(verdicts, [each for each in questions if matters(each, verdicts, answered)])
+        return undecided(verdicts, that_matter(questions, verdicts, answered))
 
     def _verdicts(self, contest: Sequence[Occurrence], decisions: Decisions, *, counting: bool) -> tuple[Verdict, ...]:
         settled: dict[Occurrence, Verdict] = {}

@@ -16,7 +16,7 @@ from schedules.levels import Level, Policy, Side
 from schedules.programmes import Occurrence
 from schedules.verdicts import Decision, Outcome, Question, Reason, Verdict
 
-__all__ = ["Decisions", "Said", "in_order", "matters", "open_questions", "rank", "said_on", "undecided"]
+__all__ = ["Decisions", "Said", "in_order", "open_questions", "rank", "said_on", "that_matter", "undecided"]
 
 _by_start = attrgetter("start", "programme")
 _start = attrgetter("start")
@@ -87,14 +87,16 @@ def open_questions(verdicts: Sequence[Verdict], *, policy: Policy, decisions: De
     return questions
 
 
-def matters(question: Question, verdicts: Sequence[Verdict], answered: Sequence[Verdict]) -> bool:
-    """Say whether the two sides of a question fare otherwise in ``answered``, where the default did not go first."""
-    sides = (question.above, question.ours)
-    return any(
-        (one.start, one.end) != (other.start, other.end)
+def that_matter(
+    questions: Sequence[Question], verdicts: Sequence[Verdict], answered: Sequence[Verdict]
+) -> list[Question]:
+    """Return the questions of which a side fares otherwise in ``answered``, where no default went first."""
+    otherwise = {
+        one.occurrence.id
         for one, other in zip(verdicts, answered, strict=True)
-        if one.occurrence.id in sides
-    )
+        if (one.start, one.end) != (other.start, other.end)
+    }
+    return [each for each in questions if each.above in otherwise or each.ours in otherwise]
 
 
 def undecided(verdicts: Sequence[Verdict], questions: Sequence[Question]) -> tuple[Verdict, ...]:
@@ -130,7 +132,11 @@ def _is_ours(occurrence: Occurrence, policy: Policy) -> bool:
 def _served(
     ordered: Sequence[Occurrence], waits: Mapping[Occurrence, set[Occurrence]], ranks: Mapping[Occurrence, Rank]
 ) -> list[Occurrence]:
-    open_ = {second: set(firsts) for second, firsts in waits.items()}
+    open_ = {second: len(firsts) for second, firsts in waits.items()}
+    followers: dict[Occurrence, list[Occurrence]] = {}
+    for second, firsts in waits.items():
+        for first in firsts:
+            followers.setdefault(first, []).append(second)
     ready = [(ranks[each], each) for each in ordered if each not in open_]
     heapify(ready)
     served: list[Occurrence] = []
@@ -141,11 +147,12 @@ def _served(
             heappush(ready, (ranks[stuck], stuck))
         each = heappop(ready)[1]
         served.append(each)
-        for second in [second for second, firsts in open_.items() if each in firsts]:
-            open_[second].discard(each)
-            if not open_[second]:
-                del open_[second]
-                heappush(ready, (ranks[second], second))
+        for second in followers.get(each, ()):
+            if second in open_:
+                open_[second] -= 1
+                if not open_[second]:
+                    del open_[second]
+                    heappush(ready, (ranks[second], second))
     return served
 
 

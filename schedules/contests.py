@@ -2,9 +2,10 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from operator import attrgetter
+from typing import Final
 from weakref import WeakValueDictionary
 
 from schedules.arbiter import Arbiter
@@ -18,6 +19,7 @@ from schedules.verdicts import Verdict
 
 __all__ = ["Contest", "Contests", "Court"]
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _start = attrgetter("start")
 _over = attrgetter("over")
 _beyond = attrgetter("beyond")
@@ -27,7 +29,18 @@ _programme = attrgetter("programme")
 class Contest:
     """What became of some occurrences. They touch nothing outside ``[start, over)``."""
 
-    __slots__ = ("__weakref__", "asked", "beyond", "counted", "over", "slots", "spoken", "start", "verdicts")
+    __slots__ = (
+        "__weakref__",
+        "asked",
+        "beyond",
+        "counted",
+        "known_at",
+        "over",
+        "slots",
+        "spoken",
+        "start",
+        "verdicts",
+    )
 
     def __init__(
         self,
@@ -47,6 +60,8 @@ class Contest:
         """From when on the rules that count look no more at it."""
         self.counted = counted
         """Whether it was settled under the rules that count: it is then all that these look at together."""
+        self.known_at = max(each.approved_at if each.ends_by is None else _NEVER for each in asked)
+        """When the last of it was approved; never if something of it is withdrawn."""
         slots = [slot for slot in map(slot_of, verdicts) if slot is not None]
         self.slots: tuple[Slot, ...] = tuple(sorted(slots, key=_start))
         self.spoken = tuple((slot.start, slot.end) for slot in self.slots if slot.level is not Level.EMERGENCY)
@@ -117,19 +132,16 @@ class Court:
 
     def _recounted(self, contests: Contests, changed: Iterable[tuple[datetime, datetime]]) -> tuple[Contest, ...]:
         """Return the contests, those rounds looked at again that something changed in ``[start, beyond)`` touches."""
-        again: set[tuple[int, int]] = set()
-        for start, beyond in changed:
-            first = bisect_left(contests, start, key=_beyond)
-            last = bisect_left(contests, beyond, key=_start)
-            while first < last:
-                again.add(round_ := _round_of(contests, first))
-                first = round_[1]
         result: list[Contest] = []
         done = 0
-        for i, j in sorted(again):
-            result.extend(contests[done:i])
-            result.extend(self._round(contests[i:j]))
-            done = j
+        for start, beyond in sorted(changed):
+            first = max(bisect_left(contests, start, key=_beyond), done)
+            last = bisect_left(contests, beyond, key=_start)
+            while first < last:
+                i, j = _round_of(contests, first)
+                result.extend(contests[done:i])
+                result.extend(self._round(contests[i:j]))
+                first = done = j
         return (*result, *contests[done:])
 
     def _round(self, contests: Contests) -> Contests:
@@ -150,8 +162,8 @@ class Court:
         """Say whether all facts of a round were known before it began."""
         start, over = contests[0].start - LEAD, contests[-1].over
         holds = self._arbiter.rules.holds
-        return not any((hold.lifted_at or hold.placed_at) > start and hold.start < over for hold in holds) and not any(
-            each.approved_at > start or each.ends_by is not None for contest in contests for each in contest.asked
+        return all(contest.known_at <= start for contest in contests) and not any(
+            (hold.lifted_at or hold.placed_at) > start and hold.start < over for hold in holds
         )
 
     def _contest(self, asked: tuple[Occurrence, ...], over: datetime, *, counted: bool = False) -> Contest:

@@ -47,10 +47,16 @@ def broken_days(intervals: Sequence[Interval], in_force: InForce) -> frozenset[d
         intervals: As for ``exceeds``.
         in_force: What the cluster must keep.
     """
+    if intervals and (day := _day(intervals[0], in_force)) == _day(intervals[-1], in_force):  # as it mostly is
+        return frozenset() if _is_kept(intervals, in_force.rules) else frozenset({day})
     days: dict[date, list[Interval]] = {}
     for each in intervals:
-        days.setdefault(each[0].astimezone(in_force.zone).date(), []).append(each)
+        days.setdefault(_day(each, in_force), []).append(each)
     return frozenset(day for day, today in days.items() if not _is_kept(today, in_force.rules))
+
+
+def _day(interval: Interval, in_force: InForce) -> date:
+    return interval[0].astimezone(in_force.zone).date()
 
 
 def _is_kept(today: Sequence[Interval], rules: LocalRules) -> bool:

@@ -66,7 +66,7 @@ class Loudest:
 class LocalRules:
     """What a zone says for itself and all below it; None and empty: nothing is said.
 
-    A *session* is a run of slots with pauses of at most a minute. Emergencies belong to none.
+    A *session* is a run of slots of one local day with pauses of at most a minute. Emergencies belong to none.
     """
 
     quiet: tuple[Hours, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 from broadcaster.publisher.content import Content, content_of
 from devices import messages
 from devices.agent.playlists import in_force_of
-from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest
+from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume
 from schedules.timeline import Timeline
 
 MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -97,3 +97,19 @@ def test_more_than_a_message_takes_never_stops_the_publishing() -> None:
     assert said is not None
     assert len(said.quiet) == messages.MOST_HOURS
     assert [each.start for each in said.holds] == [each.start for each in holds[: messages.MOST_HOLDS]]
+
+
+def test_too_many_limits_of_loudness_are_told_by_the_hour_the_lowest_of_each() -> None:
+    """The box alone sees to it: none of them may be lost."""
+    many = tuple(
+        Loudest(hours=Hours(start=time(n % 24, n % 60), end=time((n + 1) % 24, n % 60)), volume=20 + n)
+        for n in range(70)
+    )
+    said = told(in_force(LocalRules(loudest=many))).said.rules
+    assert said is not None
+    assert len(said.loudest) <= messages.MOST_HOURS
+    before, after = in_force(LocalRules(loudest=many)), in_force_of(said)
+    for minute in range(0, 24 * 60, 7):
+        start = MIDNIGHT + timedelta(minutes=minute)
+        end = start + timedelta(minutes=3)
+        assert highest_volume(start, end, after) <= highest_volume(start, end, before)

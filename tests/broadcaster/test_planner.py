@@ -49,7 +49,7 @@ class Announce:
     def __init__(self, store: Store, library: Library, station: Settings) -> None:
         self._store, self._library, self._station = store, library, station
 
-    def __call__(self, *zones: str, name: str = "bulletin", hour: int = 6) -> str:
+    def __call__(self, *zones: str, name: str = "bulletin", hour: int = 6, rule: str = "FREQ=DAILY") -> str:
         sound = self._store.definitions.sounds.find(hashlib.sha256(name.encode()).hexdigest())
         sound = sound or ready_sound(self._store, self._library, name)
         draft = schedule.Draft(
@@ -57,7 +57,7 @@ class Announce:
             level=Level.ROUTINE,
             sounds=(sound.id,),
             targets=Targets(zones=zones),
-            recurrence=Recurrence(start=datetime(2026, 3, 3, hour, 0), rule="FREQ=DAILY"),
+            recurrence=Recurrence(start=datetime(2026, 3, 3, hour, 0), rule=rule),
         )
         terms = schedule.Terms(zone=self._station.station.zone)
         return schedule.submit(draft, terms=terms, by=OFFICIAL, store=self._store, now=NOW).id
@@ -177,6 +177,23 @@ def test_a_box_that_lies_about_its_version_does_not_end_publishing(planner: Plan
 
 
 # A playlist that would be too long for a message
+
+
+def test_a_playlist_that_does_not_reach_as_far_as_the_plan_is_followed_in_time(
+    planner: Planner, announce: Announce, store: Store, key: SigningKey
+) -> None:
+    announce("ngan-ro", rule="FREQ=MINUTELY;INTERVAL=5")
+    [first] = [opened(each, key) for each in turn(planner, store, NOW) if each.cluster == "ngan-ro-1"]
+    assert NOW + timedelta(days=1) < first.end < MIDNIGHT + timedelta(days=8)
+    last, now = first, NOW
+    while now < MIDNIGHT + timedelta(days=1):
+        now += timedelta(minutes=30)
+        for each in turn(planner, store, now):
+            if each.cluster == "ngan-ro-1":
+                last = opened(each, key, now)
+        assert last.end > now + timedelta(hours=6), "what is on the box always reaches well ahead"
+    assert last.version > first.version
+    assert {slot.start for slot in first.slots if slot.start >= last.start} <= {slot.start for slot in last.slots}
 
 
 def crowded(count: int, *, title: str, renditions: int = 1) -> tuple[Timeline, dict[str, object]]:

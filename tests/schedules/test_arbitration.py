@@ -568,3 +568,43 @@ def test_cost_grows_hardly_faster_than_the_number_of_occurrences() -> None:
 
     few, many = (min(cost(count) for _ in range(3)) for count in (500, 4000))
     assert many < 8 * few * 3, "comparing all with all would be 64 times"
+
+
+# What a review found
+
+
+def test_what_a_cut_leaves_too_close_is_dropped_as_the_box_would() -> None:
+    apart = LocalRules(gap=30 * MINUTE)
+    first = occurrence("a", 0, 10, ends_by=NOON + 3 * MINUTE)
+    assert told(first, occurrence("b", 10, 10, tier="province"), rules=apart) == {
+        "a": "trimmed 0-3 withdrawn",
+        "b": "dropped too_soon",
+    }
+
+
+def test_what_goes_on_gets_no_more_back_than_the_rules_leave() -> None:
+    hour = LocalRules(most_a_day=HOUR)
+    urgent = occurrence("u", 5, 1, Level.PRIORITY, ends_by=NOON + MINUTE / 12)
+    assert told(occurrence("r", 0, 85, if_taken=TRIM), urgent, rules=hour)["r"] == "trimmed 0-5 air_taken by u"
+
+
+def test_nobody_is_asked_what_changes_nothing() -> None:
+    above, ours = replace(ABOVE, start=NOON), replace(OURS, if_taken=DROP)
+    flood = occurrence("flood", 0, 10, Level.EMERGENCY)
+    assert told(above, ours)["ours"] == "undecided 0-10 awaits_decision by province"
+    assert told(above, ours, flood)["ours"] == "dropped air_taken by flood"
+
+
+def test_many_clashes_cost_hardly_more_than_their_number() -> None:
+    def cost(count: int) -> float:
+        pairs = [
+            occurrence(f"{tier}{n}", n * 10, 9, Level.PRIORITY, tier=tier)
+            for n in range(count)
+            for tier in ("province", None)
+        ]
+        began = process_time()
+        arbitrate(pairs, policy=Policy(most_move=HOUR))
+        return process_time() - began
+
+    few, many = (min(cost(count) for _ in range(2)) for count in (100, 800))
+    assert many < 8 * few * 3, "comparing all with all would be 64 times"

@@ -355,3 +355,12 @@ def test_one_more_programme_for_one_hamlet_costs_the_same_among_many_clusters() 
 
     few, many = cost(10), cost(10_000)
     assert many < 3 * few, "in proportion it would be 1,000 times"
+
+
+def test_each_local_day_is_counted_alike_in_every_window() -> None:
+    """Each day asks at midnight and at 23:00; neither may hang on what the day before got."""
+    ruled = ruled_zones(LocalRules(sessions_a_day=1, gap=2 * HOUR), "commune")
+    twice = replace(facts(approved(id="k", recurrence=at_local(23, rule="FREQ=DAILY;BYHOUR=0,23"))), zones=ruled)
+    starts = [START + days * DAY for days in (1, 2, 3)]
+    told = [said(plans_of(twice, start=start, end=START + 5 * DAY)["port"])[-2:] for start in starts]
+    assert told[0] == told[1] == told[2]

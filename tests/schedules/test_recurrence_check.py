@@ -5,7 +5,7 @@ import pytest
 
 from schedules.days import Days, DayType, DayTypes
 from schedules.recurrence import Every, Recurrence, RecurrenceError
-from schedules.recurrence_check import HORIZON_YEARS, MOST_EXCLUSIONS, check
+from schedules.recurrence_check import HORIZON_YEARS, MOST_A_DAY, MOST_EXCLUSIONS, check
 from tests.schedules.examples import DAY, HOUR, MINUTE, SAIGON
 
 
@@ -154,3 +154,14 @@ def test_good_recurrences_pass_even_if_they_are_rare() -> None:
 )
 def test_good_recurrences_pass_with_all_their_parts(recurrence: Recurrence) -> None:
     check(recurrence, SAIGON, STATION)
+
+
+def test_no_day_is_crowded() -> None:
+    check(at("2026-03-02T00:00", "FREQ=MINUTELY;INTERVAL=5"), SAIGON)
+    for crowded in (
+        at("2026-03-02T05:00", "FREQ=MINUTELY"),
+        at("2026-03-02T05:00", "FREQ=DAILY", every=every(4, "00:00", "23:59")),
+    ):
+        with pytest.raises(RecurrenceError, match=f"more than {MOST_A_DAY} times on one day; use a longer") as caught:
+            check(crowded, SAIGON)
+        assert caught.value.code == "too_often"
