@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from audio.errors import SoundError
+from broadcaster.api.mistakes import field_mistake
 from broadcaster.api.problems import PROBLEMS, language, sentence
 from broadcaster.store.port import StoreError
 from schedules.errors import DomainError
@@ -18,14 +19,6 @@ from schedules.errors import DomainError
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-
-_VALIDATION_VI: Final = {
-    "missing": "thiếu trường này",
-    "extra_forbidden": "không có trường này",
-    "string_too_short": "quá ngắn",
-    "string_too_long": "quá dài",
-    "string_pattern_mismatch": "không đúng dạng",
-}
 
 
 def answer(
@@ -71,7 +64,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     mistakes = [
         {
             "where": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-            "message": _VALIDATION_VI.get(each["type"], each["msg"]) if spoken == "vi" else each["msg"],
+            "message": field_mistake(each, spoken),
         }
         for each in error.errors()
     ]

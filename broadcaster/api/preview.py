@@ -14,12 +14,14 @@ from broadcaster.api.context import House, Language, Now, SignedIn
 from broadcaster.api.drafts import item, terms
 from broadcaster.api.programmes import NewProgramme, next_start
 from broadcaster.api.recurrences import says
-from broadcaster.api.timeline import SlotView, show_slot
+from broadcaster.api.timeline import SlotView, lowered, show_slot
 from broadcaster.flow import prepare, preview
 from broadcaster.flow.plan import playlist_window
 from schedules.plans import Effect
 from schedules.sentences.explaining import explain
+from schedules.timeline import Slot
 from schedules.verdicts import Verdict
+from schedules.zones import Places
 
 router = APIRouter(tags=["programmes"])
 
@@ -72,7 +74,10 @@ class Counts(BaseModel):
 
 
 class GroupView(BaseModel):
-    """Clusters on which it would do the same. Lists hold at most 200 entries, the first; `counts` counts all."""
+    """Clusters on which it would do the same. Lists hold at most 200 entries, the first; `counts` counts all.
+
+    Where a local rule lowers the volume, slots tell that of the loudest of the clusters.
+    """
 
     clusters: list[str]
     counts: Counts
@@ -114,6 +119,7 @@ class _Teller:
     language: str
     zone: ZoneInfo
     titles: Mapping[str, str]
+    places: Places
 
     def tell(self, said: Verdict) -> OutcomeView:
         return OutcomeView(
@@ -129,20 +135,27 @@ class _Teller:
         )
 
     def group(self, effect: Effect) -> GroupView:
-        changes = effect.difference
+        changes, show = effect.difference, self._shower(effect.clusters)
         return GroupView(
             clusters=list(effect.clusters),
             counts=_counts([effect], lambda _: 1),
             occurrences=_first(effect.verdicts, self.tell),
-            added=_first(changes.added, show_slot),
-            removed=_first(changes.removed, show_slot),
-            changed=_first(
-                changes.changed, lambda each: ChangedSlot(before=show_slot(each[0]), after=show_slot(each[1]))
-            ),
+            added=_first(changes.added, show),
+            removed=_first(changes.removed, show),
+            changed=_first(changes.changed, lambda each: ChangedSlot(before=show(each[0]), after=show(each[1]))),
             displaced=_first(
                 effect.displaced, lambda each: Displaced(before=self.tell(each[0]), after=self.tell(each[1]))
             ),
         )
+
+    def _shower(self, clusters: Iterable[str]) -> Callable[[Slot], SlotView]:
+        """Return what shows a slot of clusters under the same rules, as loud as the loudest of them says it."""
+        known = [self.places.clusters[each] for each in clusters if each in self.places.clusters]
+        if not known:  # they were removed meanwhile
+            return show_slot
+        loudest = max(known, key=lambda cluster: cluster.volume)
+        in_force = self.places.in_force(loudest.zone, self.zone)
+        return lambda slot: show_slot(slot, lowered(slot, loudest.volume, in_force))
 
 
 @router.post("/programmes/preview", response_model_exclude_none=True)
@@ -160,8 +173,8 @@ def preview_programme(asked: NewProgramme, language: Language, house: House, by:
     )
     effects = [_as_of(now, effect) for effect in house.board.preview(wish.programme, now)]
     definitions, window = house.store.definitions, playlist_window(house.settings, now)
-    titles = {each.id: each.title for each in definitions.programmes.all()}
-    teller = _Teller(language, settled.zone, titles)
+    titles = {each.id: each.title for each in (*definitions.programmes.all(), wish.programme)}
+    teller = _Teller(language, settled.zone, titles, Places(definitions.zones.all(), definitions.clusters.all()))
     recurrence = wish.programme.recurrence
     return PreviewView(
         says=says(recurrence, language, definitions) if recurrence else "",

@@ -7,6 +7,8 @@ here is a defect, and a test finds it.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from broadcaster.api.mistakes import recurrence_mistake
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -41,12 +43,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad_repeat": Problem(422, "Unusable repetition", "Lặp lại không hợp lệ", "Thông báo được lặp lại cách nhau 1 đến 1440 phút chẵn, 1 đến 1000 lần; muốn khác hãy tạo chương trình."),
     "bad_rule": Problem(422, "Unusable recurrence rule", "Quy tắc lặp không hợp lệ", "Quy tắc lặp không đọc được; hãy viết theo RRULE của RFC 5545, ví dụ FREQ=DAILY;BYHOUR=5,17."),
     "bad_every": Problem(422, "Unusable times of the day", "Giờ lặp trong ngày không hợp lệ", "“every” cần số phút từ 1 đến một ngày, giờ cuối không trước giờ đầu, và không dùng cùng BYHOUR, BYMINUTE, BYSECOND; hãy sửa lại."),
-    "bad_duration": Problem(422, "Unusable duration", "Thời lượng không hợp lệ", "Thời lượng của một lần phát phải dài hơn 0 và không quá một ngày; hãy sửa lại."),
+    "bad_duration": Problem(422, "Unusable duration", "Thời lượng không hợp lệ", "Thời lượng của một lần phát phải là số nguyên giây, từ 1 giây đến một ngày; hãy sửa lại."),
     "bad_text": Problem(422, "Unreadable recurrence text", "Không đọc được lịch dạng văn bản", "Lịch dạng văn bản không đọc được; hãy viết theo các dòng iCalendar (RFC 5545) như tài liệu mô tả."),
     "bad_start": Problem(422, "Unusable start", "Thời điểm bắt đầu không hợp lệ", "Thời điểm bắt đầu nằm ngoài các năm cho phép; hãy sửa lại."),
     "never_fires": Problem(422, "The recurrence never occurs", "Lịch không bao giờ phát", "Lịch này không bao giờ phát; hãy kiểm tra ngày không tồn tại, hạn kết thúc và các ngoại lệ."),
-    "too_many_exclusions": Problem(422, "Too many exceptions", "Quá nhiều ngoại lệ", "Nhiều hơn {most} lần hoặc ngày bị bỏ qua; hãy bớt ngoại lệ hoặc chọn quy tắc thưa hơn."),
-    "too_often": Problem(422, "The recurrence occurs too often", "Lịch lặp quá dày", "Hai lần phát cách nhau dưới một phút; hãy giãn lịch ra."),
+    "too_many_exclusions": Problem(422, "Too many exceptions", "Quá nhiều ngoại lệ", "Nhiều hơn {most} lần hoặc ngày được thêm hay bỏ qua; hãy bớt đi hoặc chọn quy tắc khác."),
+    "too_often": Problem(422, "The recurrence occurs too often", "Lịch lặp quá dày", "Lịch lặp quá dày: hai lần phát cách nhau ít nhất một phút và mỗi ngày không quá nhiều lần; hãy giãn lịch ra."),
     "unknown_level": Problem(422, "Unknown level", "Mức không tồn tại", "“{level}” không phải là mức; dùng emergency, priority hoặc routine."),
     "unknown_tier": Problem(422, "Unknown tier", "Cấp không tồn tại", "Ở đây không có cấp “{tier}”; dùng một trong: {known}, hoặc để trống nếu là của đài."),
     "reason_required": Problem(422, "An emergency needs its reason", "Tin khẩn cấp cần lý do", "Tin khẩn cấp được vượt quy định địa phương nên phải ghi lý do; hãy nhập lý do."),
@@ -97,6 +99,8 @@ def sentence(code: str, fields: dict[str, Any], language: str, english: str = ""
     problem = PROBLEMS.get(code, PROBLEMS["internal"])
     if language != "vi":
         return english or problem.title + "."
+    if (told := recurrence_mistake(code, fields)) is not None:
+        return told
     try:
         return problem.vi.format(**fields)
     except KeyError:

@@ -13,8 +13,9 @@ from broadcaster.api.instants import Instant
 from broadcaster.errors import Refusal
 from broadcaster.flow import plan
 from devices.registry import Health, health
-from schedules.levels import Side
+from schedules.levels import Level, Side
 from schedules.plan import Plan
+from schedules.rules import InForce, highest_volume
 from schedules.sentences.explaining import explain
 from schedules.timeline import Slot
 from schedules.verdicts import Outcome, Verdict
@@ -34,6 +35,8 @@ class SlotView(BaseModel):
     level: int
     start: datetime
     end: datetime
+    volume: int | None = None
+    """Percent of full amplitude, in timelines and previews; absent where it is the cluster's own volume."""
 
 
 class QuestionView(BaseModel):
@@ -99,8 +102,8 @@ class NowView(BaseModel):
     clusters: list[AiringView]
 
 
-def show_slot(slot: Slot) -> SlotView:
-    """Return a slot as the API tells it."""
+def show_slot(slot: Slot, volume: int | None = None) -> SlotView:
+    """Return a slot as the API tells it, with its ``volume`` where a local rule lowers it."""
     return SlotView(
         id=slot.id,
         programme=slot.id.partition("@")[0],
@@ -108,7 +111,16 @@ def show_slot(slot: Slot) -> SlotView:
         level=int(slot.level),
         start=slot.start,
         end=slot.end,
+        volume=volume,
     )
+
+
+def lowered(slot: Slot, volume: int, in_force: InForce) -> int | None:
+    """Return how loud, in percent, a cluster of that ``volume`` says the slot; None: as loud as all else."""
+    if slot.level is Level.EMERGENCY:
+        return None
+    highest = highest_volume(slot.start, slot.end, in_force)
+    return highest if highest < volume else None
 
 
 def asked_window(begin: datetime | None, end: datetime | None, now: datetime) -> plan.Window:
@@ -142,9 +154,9 @@ def timeline(
     """Return what sounds when, for a zone with all below it, for one cluster, or for all."""
     window = asked_window(begin, to, now)
     found = house.board.within(window, now, only=_chosen(house, zone, cluster))
-    return TimelineView(
-        start=window.start, end=window.end, clusters=show_plans(found, language, house.settings.station.zone, now)
-    )
+    volumes = {each.id: each.volume for each in house.store.definitions.clusters.all()}
+    shown = show_plans(found, volumes, language, house.settings.station.zone, now)
+    return TimelineView(start=window.start, end=window.end, clusters=shown)
 
 
 @router.get("/airing", response_model_exclude_none=True)
@@ -176,22 +188,39 @@ def _chosen(house: Context, zone: str | None, cluster: str | None) -> frozenset[
     return plan.reached(targets, house.store.definitions)
 
 
-def show_plans(plans: Mapping[str, Plan], language: str, zone: ZoneInfo, now: datetime) -> list[ClusterTimeline]:
-    """Return what the clusters say as the API tells it, in the order in which they are given."""
+def show_plans(
+    plans: Mapping[str, Plan], volumes: Mapping[str, int], language: str, zone: ZoneInfo, now: datetime
+) -> list[ClusterTimeline]:
+    """Return what the clusters say as the API tells it, in the order in which they are given.
+
+    Args:
+        plans: By cluster.
+        volumes: Each cluster's own, in percent.
+        language: ``vi`` or ``en``, of the sentences.
+        zone: Whose local times they tell.
+        now: When it is asked.
+    """
     shown: dict[str, ClusterTimeline] = {}
     for found, clusters in plan.alike(plans):
         titles = {each.occurrence.programme: each.occurrence.title for each in found.verdicts}
         said = [each.as_of(now) for each in found.verdicts]
-        one = ClusterTimeline(
-            cluster="",
-            slots=[show_slot(slot) for slot in found.timeline.slots],
-            changes=[
-                _show_verdict(each, language, zone, titles)
-                for each in said
-                if each.outcome is not Outcome.KEPT or each.passes
-            ],
+        changes = [
+            _show_verdict(each, language, zone, titles)
+            for each in said
+            if each.outcome is not Outcome.KEPT or each.passes
+        ]
+        own = {cluster: volumes.get(cluster, 0) for cluster in clusters}  # 0: it was removed meanwhile
+        by_volume = {
+            volume: ClusterTimeline(
+                cluster="",
+                slots=[show_slot(slot, lowered(slot, volume, found.rules)) for slot in found.timeline.slots],
+                changes=changes,
+            )
+            for volume in set(own.values())
+        }
+        shown.update(
+            (cluster, by_volume[volume].model_copy(update={"cluster": cluster})) for cluster, volume in own.items()
         )
-        shown.update((cluster, one.model_copy(update={"cluster": cluster})) for cluster in clusters)
     return [shown[cluster] for cluster in plans]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 from zoneinfo import ZoneInfo
 
+from broadcaster.api.mistakes import field_mistake
 from broadcaster.api.programmes import NewProgramme
 from broadcaster.api.timeline import asked_window
 from broadcaster.flow.plan import Window
@@ -115,7 +116,8 @@ class Question:
         except ValueError as error:
             wrong = cast(Any, error).errors(include_url=False)  # pydantic's own ValueError, and the only one
             named = "; ".join(
-                ": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in wrong[:3]
+                ": ".join(filter(None, (".".join(map(str, each["loc"])), field_mistake(each, self.language))))
+                for each in wrong[:3]
             )
             raise self.refusal("wrong_fields", source=source, count=len(wrong), named=named) from error
 

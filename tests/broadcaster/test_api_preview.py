@@ -111,11 +111,21 @@ def test_what_is_pushed_aside_is_named(commune: Commune, wish: dict[str, Any], s
     first = disturbed["displaced"][0]
     assert first["before"]["title"] == first["after"]["title"] == "Thể dục"
     assert (first["after"]["outcome"], first["after"]["code"]) == ("moved", "air_taken")
+    assert "because “Họp khẩn” (05:00) has the air then" in first["after"]["sentence"]
     assert at(first["after"]["start"]) == NOW + timedelta(days=1, minutes=1)
     [slot, _] = disturbed["changed"]
     assert slot["before"]["programme"] == slot["after"]["programme"] == ours["id"]
     assert at(slot["after"]["start"]) == at(first["after"]["start"])
     assert told["summary"]["displaced"] == 4, "two mornings on two clusters"
+
+
+def test_a_volume_that_a_rule_lowers_is_shown(commune: Commune, wish: dict[str, Any]) -> None:
+    rule(commune, "nam-chanh", {"loudest": [{"start": "04:00", "end": "06:00", "volume": 30}]})
+    commune.ask("PATCH", "/clusters/nam-chanh-1", json={"revision": 1, "volume": 20})
+    told = preview(commune, {**wish, "recurrence": {"start": TOMORROW, "rule": "FREQ=DAILY;BYHOUR=5,7;COUNT=2"}})
+    shown = {cluster: group["added"] for group in told["groups"] for cluster in group["clusters"]}
+    assert [slot.get("volume") for slot in shown["nam-chanh-2"]] == [30, None]
+    assert [slot.get("volume") for slot in shown["ngan-ro-1"]] == [None, None]
 
 
 def test_who_is_in_the_way_is_named(commune: Commune, wish: dict[str, Any]) -> None:

@@ -67,6 +67,23 @@ def test_a_timeline_says_what_did_not_come_as_meant_and_why(commune: Commune, sl
     assert datetime.fromisoformat(change["start"]) == START + timedelta(seconds=30)
 
 
+def test_a_slot_tells_its_volume_where_a_rule_lowers_it(commune: Commune, slot: str) -> None:
+    """06:00 is within the hours; one of the clusters is quieter than the rule by itself."""
+    loudest = [{"start": "05:00", "end": "07:00", "volume": 40}, {"start": "06:00", "end": "06:30", "volume": 30}]
+    commune.ask("PATCH", "/zones/lich-hoi-thuong", json={"revision": 1, "rules": {"loudest": loudest}})
+    commune.ask("PATCH", "/clusters/nam-chanh-2", json={"revision": 1, "volume": 30})
+
+    def volumes() -> dict[str, list[int | None]]:
+        told = commune.get("/timeline", query=DAY)["clusters"]
+        return {each["cluster"]: [slot.get("volume") for slot in each["slots"]] for each in told}
+
+    assert volumes() == {"nam-chanh-1": [30], "nam-chanh-2": [None], "ngan-ro-1": [None]}
+    storm = ready_sound(commune.store, commune.library, "storm", seconds=30)
+    wish = {"title": "Bão", "sound": storm.id, "zones": ["nam-chanh"], "level": "emergency", "reason": "Bão"}
+    commune.post("/announcements", {**wish, "at": (START + timedelta(minutes=5)).isoformat()})
+    assert volumes()["nam-chanh-1"] == [30, None], "an emergency is as loud as its cluster"
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [

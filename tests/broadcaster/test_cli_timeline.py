@@ -466,6 +466,19 @@ def test_what_cannot_be_shown_is_refused_in_one_line(
     assert vietnamese in refused(commune, *arguments, locale="vi_VN.UTF-8")
 
 
+def test_a_wrong_field_is_told_in_the_language_of_the_asker(commune: Commune, wish: dict[str, Any]) -> None:
+    wrong = {"level": "loud", "items": [], "titel": "x", **{name: wish[name] for name in ("zones", "recurrence")}}
+    told = refused(commune, "--with", "-", stdin=json.dumps(wrong), locale="vi_VN.UTF-8")
+    assert told == (
+        "stdin có 4 trường không đúng: title: thiếu trường này; "
+        "level: phải là một trong: 'emergency', 'priority' hoặc 'routine'; items: cần ít nhất 1 mục. "
+        "Hãy sửa rồi thử lại."
+    )
+    assert "title: Field required; level: Input should be 'emergency'" in refused(
+        commune, "--with", "-", stdin=json.dumps(wrong)
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "english"),
     [
