@@ -50,6 +50,7 @@ class Contest:
         over: datetime,
         beyond: datetime,
         counted: bool,
+        decided_at: datetime | None = None,
     ) -> None:
         self.asked = asked
         """By start and programme, as are ``verdicts``."""
@@ -60,8 +61,9 @@ class Contest:
         """From when on the rules that count look no more at it."""
         self.counted = counted
         """Whether it was settled under the rules that count: it is then all that these look at together."""
-        self.known_at = max(each.approved_at if each.ends_by is None else _NEVER for each in asked)
-        """When the last of it was approved; never if something of it is withdrawn."""
+        approved_at = max(each.approved_at if each.ends_by is None else _NEVER for each in asked)
+        self.known_at = approved_at if decided_at is None else max(approved_at, decided_at)
+        """When the last of it was approved, or decided; never if something of it is withdrawn."""
         slots = [slot for slot in map(slot_of, verdicts) if slot is not None]
         self.slots: tuple[Slot, ...] = tuple(sorted(slots, key=_start))
         self.spoken = tuple((slot.start, slot.end) for slot in self.slots if slot.level is not Level.EMERGENCY)
@@ -177,6 +179,7 @@ class Court:
                 over=over,
                 beyond=self._arbiter.beyond(over) if self._counts else over,
                 counted=counted,
+                decided_at=max((each.at for each in said.values()), default=None),
             )
         return found
 

@@ -125,7 +125,7 @@ class Plans:
 
         Raises, and the plans are of no more use then:
             ZoneError: ``unknown_parent`` or ``zone_cycle``; bad definitions.
-            RecurrenceError: A recurrence was stored without ``recurrence.check``.
+            RecurrenceError: A recurrence was stored without ``recurrence_check.check``.
         """
         before, self._facts = self._facts, facts
         changed: set[str] = set()

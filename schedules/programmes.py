@@ -246,7 +246,7 @@ def occurrences(
     meant to be: what was heard or not heard because of them stays so, and arbitration drops them or cuts them off.
 
     Args:
-        programme: Its recurrence has passed ``recurrence.check``.
+        programme: Its recurrence has passed ``recurrence_check.check``.
         after: Aware instant.
         before: Aware instant; none starts at or after it.
         zone: Where the commune's clocks are set.

@@ -48,14 +48,14 @@ def to_text(recurrence: Recurrence) -> str:
     ``from_text`` gives the same recurrence back, less the fractions of a second that it drops.
 
     Args:
-        recurrence: One that ``recurrence.check`` accepts.
+        recurrence: One that ``recurrence_check.check`` accepts.
     """
     values = ((name, getattr(recurrence, field), write) for name, field, _, write in _LINES)
     return "\n".join(f"{name}:{write(value)}" for name, value, write in values if value not in (None, ()))
 
 
 def from_text(text: str) -> Recurrence:
-    r"""Return the recurrence that the lines say, in any order; it is for ``recurrence.check`` to accept it.
+    r"""Return the recurrence that the lines say, in any order; it is for ``recurrence_check.check`` to accept it.
 
     Lines may end in ``\r\n`` and be folded (section 3.1), names may be of either case, RDATE and EXDATE may come
     several times, and times may bear VALUE=DATE-TIME.

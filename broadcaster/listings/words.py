@@ -1,12 +1,11 @@
 """The words of listings, in Vietnamese and English, and how they tell times and lengths."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from schedules.levels import Level
+from schedules.sentences.local import Local
 from schedules.verdicts import Outcome
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -79,15 +78,12 @@ _WEEKDAYS: Final = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "vi": ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ nhật"),
 }
-_UNITS: Final = {"en": ("h", "min", "s"), "vi": ("giờ", "phút", "giây")}
 
 
-@dataclass(frozen=True, slots=True)
-class Tongue:
-    """One language, ``vi`` or ``en``, in one place's local time."""
+class Tongue(Local):
+    """What listings need beside times."""
 
-    language: str
-    zone: ZoneInfo
+    __slots__ = ()
 
     def say(self, words: str, **facts: object) -> str:
         """Return what ``WORDS`` has under ``words``, with ``facts`` in it."""
@@ -102,27 +98,6 @@ class Tongue:
         told = OUTCOMES[self.language]
         return ", ".join(words.format(count=outcomes[each]) for each, words in told.items() if outcomes.get(each))
 
-    def clock(self, t: datetime) -> str:
-        """Return the local time of day, with seconds if there are any."""
-        local = t.astimezone(self.zone)
-        return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-
     def day(self, t: datetime) -> str:
         """Return the local day with its weekday."""
-        local = t.astimezone(self.zone)
-        return f"{_WEEKDAYS[self.language][local.weekday()]} {self._date(local)}"
-
-    def moment(self, t: datetime) -> str:
-        """Return the local time and date."""
-        return f"{self.clock(t)} {'ngày' if self.language == 'vi' else 'on'} {self._date(t.astimezone(self.zone))}"
-
-    def length(self, duration: timedelta) -> str:
-        """Return a duration to the second."""
-        minutes, seconds = divmod(round(duration.total_seconds()), 60)
-        hours, minutes = divmod(minutes, 60)
-        units = _UNITS[self.language]
-        said = [f"{count} {unit}" for count, unit in zip((hours, minutes, seconds), units, strict=True) if count]
-        return " ".join(said) or f"0 {units[-1]}"
-
-    def _date(self, local: datetime) -> str:
-        return f"{local:%d/%m/%Y}" if self.language == "vi" else f"{local:%Y-%m-%d}"
+        return f"{_WEEKDAYS[self.language][t.astimezone(self.zone).weekday()]} {self.date(t)}"

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from schedules.programmes import Yielding
 from schedules.rules import Breach
+from schedules.sentences.local import Local
 from schedules.sentences.phrases import (
     FIRST,
     INSTEAD,
@@ -55,33 +56,13 @@ def why_stopped(breach: Breach, language: str, zone: ZoneInfo) -> str:
     return _stopped(breach, _Tongue("vi" if language == "vi" else "en", zone))
 
 
-class _Tongue:
-    """One language, in one place's local time."""
+class _Tongue(Local):
+    """What explanations need beside times."""
 
-    def __init__(self, language: str, zone: ZoneInfo) -> None:
-        self._language = language
-        self._zone = zone
+    __slots__ = ()
 
     def say(self, words: Words, facts: Mapping[str, str] | None = None) -> str:
-        return words[self._language].format_map(facts or {})
-
-    def clock(self, t: datetime) -> str:
-        local = t.astimezone(self._zone)
-        return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-
-    def day(self, t: datetime) -> str:
-        local = t.astimezone(self._zone)
-        return f"{local:%d/%m/%Y}" if self._language == "vi" else f"{local:%Y-%m-%d}"
-
-    def moment(self, t: datetime) -> str:
-        return f"{self.clock(t)} {'ngày' if self._language == 'vi' else 'on'} {self.day(t)}"
-
-    def length(self, duration: timedelta) -> str:
-        minutes, seconds = divmod(round(duration.total_seconds()), 60)
-        hours, minutes = divmod(minutes, 60)
-        units = ("giờ", "phút", "giây") if self._language == "vi" else ("h", "min", "s")
-        said = [f"{count} {unit}" for count, unit in zip((hours, minutes, seconds), units, strict=True) if count]
-        return " ".join(said) or f"0 {units[2]}"
+        return words[self.language].format_map(facts or {})
 
     def listed(self, words: Sequence[str]) -> str:
         *first, last = words
@@ -96,7 +77,7 @@ class _Tongue:
             t = datetime.strptime(start, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             return said
-        return f"{said} ({self.clock(t) if self.day(t) == self.day(beside) else self.moment(t)})"
+        return f"{said} ({self.clock(t) if self.date(t) == self.date(beside) else self.moment(t)})"
 
 
 def _facts(verdict: Verdict, tongue: _Tongue, titles: Mapping[str, str]) -> dict[str, str]:
@@ -107,9 +88,9 @@ def _facts(verdict: Verdict, tongue: _Tongue, titles: Mapping[str, str]) -> dict
     return {
         "start": tongue.clock(start),
         "end": tongue.clock(end),
-        "day": tongue.day(start),
+        "day": tongue.date(start),
         "wanted": tongue.moment(wanted),
-        "later": tongue.clock(start) if tongue.day(start) == tongue.day(wanted) else tongue.moment(start),
+        "later": tongue.clock(start) if tongue.date(start) == tongue.date(wanted) else tongue.moment(start),
         "length": tongue.length(end - start),
         "whole": tongue.length(max(sounds, verdict.occurrence.duration)),
         "asked": tongue.length(verdict.occurrence.duration),
@@ -130,8 +111,8 @@ def _asked(
     """Return the facts of a question: until when, and what comes of it without an answer."""
     if question is None or verdict.otherwise is None:
         return {"decide_by": tongue.moment(start)}
-    day = tongue.day(verdict.occurrence.start)
-    later = tongue.clock(start) if tongue.day(start) == day else tongue.moment(start)
+    day = tongue.date(verdict.occurrence.start)
+    later = tongue.clock(start) if tongue.date(start) == day else tongue.moment(start)
     times = {"start": tongue.clock(start), "end": tongue.clock(end), "later": later}
     return {
         "decide_by": tongue.moment(question.decide_by),
