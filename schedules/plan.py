@@ -1,15 +1,16 @@
-"""What one cluster will say, and what became of everything that asked for its air."""
+"""What one cluster will say, what became of everything that asked for its air, and what one programme changes."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from schedules.contests import Contest
 from schedules.rules import InForce
-from schedules.timeline import Timeline, cut_out
+from schedules.timeline import Difference, Timeline, cut_out, difference
 from schedules.verdicts import Verdict
 
-__all__ = ["MARGIN", "Plan", "concerns"]
+__all__ = ["MARGIN", "Effect", "Plan", "concerns", "effect_of"]
 
 MARGIN: Final = timedelta(days=2)
 """How far outside the window occurrences are looked at.
@@ -70,4 +71,49 @@ def _concerns(verdict: Verdict, start: datetime, end: datetime) -> bool:
     asked = verdict.occurrence.start < end and verdict.occurrence.end > start
     return asked or (
         verdict.start is not None and verdict.end is not None and verdict.start < end and verdict.end > start
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What one programme would do to some clusters, the same on each."""
+
+    clusters: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    """On its own occurrences, by the start that they ask for."""
+    difference: Difference
+    """What would sound, against what will as things are."""
+    displaced: tuple[tuple[Verdict, Verdict], ...]
+    """Occurrences of others: what becomes of them as things are, and what would."""
+
+
+def effect_of(
+    id: str,
+    clusters: Iterable[str],
+    *,
+    gone: Iterable[Contest],
+    came: Iterable[Contest],
+    start: datetime,
+    end: datetime,
+) -> Effect:
+    """Return what programme ``id`` does in ``[start, end)`` where the contests ``came`` take the place of ``gone``."""
+    before, after = (
+        concerns((verdict for contest in contests for verdict in contest.verdicts), start, end)
+        for contests in (gone, came)
+    )
+    was = {verdict.occurrence: verdict for verdict in before}
+    return Effect(
+        clusters=tuple(clusters),
+        verdicts=tuple(verdict for verdict in after if verdict.occurrence.programme == id),
+        difference=difference(
+            *(
+                cut_out((slot for contest in contests for slot in contest.slots), start, end)
+                for contests in (gone, came)
+            )
+        ),
+        displaced=tuple(
+            (was[verdict.occurrence], verdict)
+            for verdict in after
+            if verdict.occurrence.programme != id and was.get(verdict.occurrence, verdict) != verdict
+        ),
     )

@@ -1,9 +1,10 @@
 """What every cluster will say: a pure function of facts, kept equal to them at the cost of what changed."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
+from typing import Final
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,15 @@ from schedules.contests import Contest, Court
 from schedules.days import DayType, DayTypes
 from schedules.instants import require_aware
 from schedules.levels import Policy
-from schedules.plan import MARGIN, Plan, concerns
+from schedules.plan import MARGIN, Effect, Plan, effect_of
 from schedules.programmes import Occurrence, Programme, occurrences
 from schedules.rules import InForce
-from schedules.timeline import Difference, Timeline, cut_out, difference
-from schedules.verdicts import Decision, Verdict
+from schedules.verdicts import Decision
 from schedules.zones import Cluster, Places, Zone
 
-__all__ = ["Effect", "Facts", "Plans"]
+__all__ = ["Facts", "Plans"]
+
+_FAR: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +35,6 @@ class Facts:
     clusters: Sequence[Cluster] = ()
     day_types: Sequence[DayType] = ()
     decisions: Sequence[Decision] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What one programme would do to some clusters, the same on each."""
-
-    clusters: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
-    """On its own occurrences, by the start that they ask for."""
-    difference: Difference
-    """What would sound, against what will as things are."""
-    displaced: tuple[tuple[Verdict, Verdict], ...]
-    """Occurrences of others: what becomes of them as things are, and what would."""
 
 
 class _Asked:
@@ -161,14 +150,14 @@ class Plans:
             if kind not in seen:
                 gone, came = self._exchange(
                     group,
-                    without=old.occurrences if old is not None and old in group.asked else (),
-                    added=new.occurrences if cluster in hears else (),
+                    without=self._near(old) if old is not None and old in group.asked else (),
+                    added=self._near(new) if cluster in hears else (),
                 )
                 seen[kind] = (*map(id, gone), *map(id, came))
                 changes.setdefault(seen[kind], (gone, came, []))
             changes[seen[kind]][2].append(cluster)
         return tuple(
-            self._effect(programme.id, gone, came, clusters)
+            effect_of(programme.id, clusters, gone=gone, came=came, start=self.start, end=self.end)
             for gone, came, clusters in changes.values()
             if gone or came
         )
@@ -183,25 +172,10 @@ class Plans:
         had, has = set(map(id, before)), set(map(id, after))
         return [each for each in before if id(each) not in has], [each for each in after if id(each) not in had]
 
-    def _effect(self, id: str, gone: Iterable[Contest], came: Iterable[Contest], clusters: Iterable[str]) -> Effect:
-        before, after = (
-            concerns((verdict for contest in contests for verdict in contest.verdicts), self.start, self.end)
-            for contests in (gone, came)
-        )
-        was = {verdict.occurrence: verdict for verdict in before}
-        return Effect(
-            clusters=tuple(clusters),
-            verdicts=tuple(verdict for verdict in after if verdict.occurrence.programme == id),
-            difference=difference(self._timeline(gone), self._timeline(came)),
-            displaced=tuple(
-                (was[verdict.occurrence], verdict)
-                for verdict in after
-                if verdict.occurrence.programme != id and was.get(verdict.occurrence, verdict) != verdict
-            ),
-        )
-
-    def _timeline(self, contests: Iterable[Contest]) -> Timeline:
-        return cut_out((slot for contest in contests for slot in contest.slots), self.start, self.end)
+    def _near(self, asked: _Asked) -> tuple[Occurrence, ...]:
+        """Return the occurrences that may change the window: what is further off has to be in one chain with it."""
+        first, last = self.start - _FAR, self.end + _FAR
+        return tuple(each for each in asked.occurrences if each.end > first and each.start < last)
 
     def _expand(self, programme: Programme) -> _Asked:
         asked = occurrences(programme, self.start - MARGIN, self.end + MARGIN, self._zone, self._days)

@@ -17,7 +17,7 @@ from broadcaster.api.recurrences import says
 from broadcaster.api.timeline import SlotView, lowered, show_slot
 from broadcaster.flow import prepare, preview
 from broadcaster.flow.plan import playlist_window
-from schedules.plans import Effect
+from schedules.plan import Effect
 from schedules.sentences.explaining import explain
 from schedules.timeline import Slot
 from schedules.verdicts import Verdict

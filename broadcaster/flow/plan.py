@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from broadcaster.config import Settings
 from broadcaster.errors import Refusal
 from broadcaster.store.port import Definitions
-from schedules.plan import Plan
-from schedules.plans import Effect, Facts, Plans
+from schedules.plan import Effect, Plan
+from schedules.plans import Facts, Plans
 from schedules.programmes import Programme
 from schedules.timeline import Slot, sounding_at
 from schedules.zones import Places, Targets
