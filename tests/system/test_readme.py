@@ -31,6 +31,10 @@ def test_the_session_of_the_readme(tmp_path: Path) -> None:
             timeout=60,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        assert '"code": "quiet_hours"' in done.stdout, "the preview catches 03:15"
+        assert "Tiếp sóng" not in {each["title"] for each in place.ask("GET", "/programmes")["items"]}, (
+            "and stores nothing"
+        )
         titles = {each["title"]: each for each in place.ask("GET", "/programmes")["items"]}
         assert titles.keys() == {"Bản tin sáng", "Họp dân", "Bản tin"}
         assert titles["Bản tin sáng"]["zones"] == ["nam-chanh"]
