@@ -98,6 +98,7 @@ class Arbiter:
         for hold in self.rules.holds:
             if hold.start < last and hold.end > first:
                 facts.update((hold.placed_at, hold.lifted_at or hold.placed_at))
+        facts.update(until for until, _ in self.rules.earlier)
         facts.update(at for decision in decisions.values() for at in decision.times)
         return [first, *sorted(fact for fact in facts if first < fact < last)]
 

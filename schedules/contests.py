@@ -88,7 +88,7 @@ class Court:
         self._arbiter = arbiter
         self._decisions = decisions
         self._rules = arbiter.rules.as_of(None)
-        self._counts = arbiter.rules.rules.counts
+        self._counts = arbiter.rules.counts
         self._settled: WeakValueDictionary[tuple[object, ...], Contest] = WeakValueDictionary()
 
     @property
@@ -163,9 +163,11 @@ class Court:
     def _is_told(self, contests: Contests) -> bool:
         """Say whether all facts of a round were known before it began."""
         start, over = contests[0].start - LEAD, contests[-1].over
-        holds = self._arbiter.rules.holds
-        return all(contest.known_at <= start for contest in contests) and not any(
-            (hold.lifted_at or hold.placed_at) > start and hold.start < over for hold in holds
+        rules = self._arbiter.rules
+        return (
+            all(contest.known_at <= start for contest in contests)
+            and not any((hold.lifted_at or hold.placed_at) > start and hold.start < over for hold in rules.holds)
+            and not any(until > start for until, _ in rules.earlier)
         )
 
     def _contest(self, asked: tuple[Occurrence, ...], over: datetime, *, counted: bool = False) -> Contest:

@@ -258,7 +258,8 @@ class Plans:
 
     def _court(self, rules: InForce) -> Court:
         near = tuple(hold for hold in rules.holds if hold.start < self.end + MARGIN and hold.end > self.start - MARGIN)
-        rules = replace(rules, holds=near)
+        earlier = tuple((until, before) for until, before in rules.earlier if until > self.start - MARGIN)
+        rules = replace(rules, holds=near, earlier=earlier)
         if rules not in self._courts:
             self._courts[rules] = Court(Arbiter(policy=self._policy, rules=rules), self._decisions)
         return self._courts[rules]

@@ -122,11 +122,23 @@ class InForce:
     rules: LocalRules = LocalRules()
     holds: tuple[Hold, ...] = ()
     """By start."""
+    earlier: tuple[tuple[datetime, LocalRules], ...] = ()
+    """What the rules were before, each until an instant, oldest first."""
+
+    @property
+    def counts(self) -> bool:
+        """True if a rule counts, or one did before."""
+        return self.rules.counts or any(rules.counts for _, rules in self.earlier)
 
     def as_of(self, now: datetime | None) -> "InForce":
-        """Return it with its holds as they were known at ``now``; None: by all that is known."""
-        known = tuple(hold for each in self.holds if (hold := each.as_of(now)) is not None)
-        return self if known == self.holds else replace(self, holds=known)
+        """Return it as it was known at ``now``; None: by all that is known."""
+        holds = tuple(hold for each in self.holds if (hold := each.as_of(now)) is not None)
+        rules = self.rules
+        if now is not None:
+            rules = next((before for until, before in self.earlier if now < until), rules)
+        if holds == self.holds and rules is self.rules and not self.earlier:
+            return self
+        return replace(self, holds=holds, rules=rules, earlier=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

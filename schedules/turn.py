@@ -105,7 +105,7 @@ class Turn:
         return self._heard(each, start, end, reason, by)
 
     def _goes_on(self, each: Occurrence, before: Verdict, start: datetime) -> Verdict:
-        """It has begun: it sounds to its end, or to where stronger air, a hold or its withdrawal begins."""
+        """It has begun: it sounds to its end, or to where stronger air, a new rule, a hold or its withdrawal begins."""
         end = _whole_end(each, start)
         if _counts(each):
             self.air.uncount(start, end)
@@ -114,8 +114,9 @@ class Turn:
         if taken is not None:
             end, reason, by = taken[0], self._why(each, taken[2]), taken[2].id
         stopped = None if each.level is Level.EMERGENCY else stops(max(start, self.known_at), end, self.rules)
-        if stopped is not None and stopped.hold is not None:
-            end, reason, breach = max(stopped.hold.start, self.known_at), Reason.LOCAL_RULE, stopped
+        if stopped is not None:  # it was not when it began: the hold, or the rule, is new
+            silent = self.known_at if stopped.hold is None else max(stopped.hold.start, self.known_at)
+            end, reason, breach = silent, Reason.LOCAL_RULE, stopped
         if each.ends_by is not None and each.ends_by <= self.known_at:
             end, reason, breach = min(end, each.ends_by), Reason.WITHDRAWN, None
         if before.end is not None and end > before.end and _counts(each) and self.air.exceeds(start, end):

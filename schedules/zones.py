@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,7 +39,13 @@ class Zone:
     """What binds it and all below it, beside what the zones above it say; None: nothing of its own."""
     holds: tuple[Hold, ...] = ()
     """When it and all below it is held silent; those that are over may be among them."""
+    earlier_rules: tuple[tuple[datetime, LocalRules | None], ...] = ()
+    """What ``rules`` was before, each until an instant, oldest first: what was heard by it stays as it was."""
     revision: int = 1
+
+    def rules_before(self, t: datetime) -> LocalRules | None:
+        """Return what ``rules`` was just before ``t``."""
+        return next((before for until, before in self.earlier_rules if t <= until), self.rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +220,13 @@ class Places:
         """
         path = [self._zones[id] for id in self.tree.path(zone)] if zone in self.tree else []
         holds = sorted((hold for each in path for hold in each.holds), key=lambda hold: (hold.start, hold.id))
-        return InForce(zone=clocks, rules=combine(each.rules for each in path if each.rules), holds=tuple(holds))
+        changes = sorted({until for each in path for until, _ in each.earlier_rules})
+        return InForce(
+            zone=clocks,
+            rules=combine(each.rules for each in path if each.rules),
+            holds=tuple(holds),
+            earlier=tuple((t, combine(rules for each in path if (rules := each.rules_before(t)))) for t in changes),
+        )
 
     def refuse_unknown(self, targets: Targets) -> None:
         """Do nothing if all that ``targets`` names exists.

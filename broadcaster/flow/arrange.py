@@ -64,7 +64,9 @@ def change_zone(id: str, changes: dict[str, Any], *, revision: int, by: Official
     """
     with store.transaction():
         change = _with(changes)
-        changed = store.definitions.zones.change(id, lambda zone: _swept(change(zone), now), expected=revision)
+        changed = store.definitions.zones.change(
+            id, lambda zone: _swept(_remembering(zone, change(zone), now), now), expected=revision
+        )
         ZoneTree(store.definitions.zones.all())
         store.record("zone.changed", id, by=by.id, at=now, changes=sorted(changes), wake=_REPLAN)
     return changed
@@ -204,10 +206,18 @@ def remove_cluster(id: str, *, by: Official, store: Store, now: datetime) -> Non
         store.record("cluster.removed", id, by=by.id, at=now, wake=_REPLAN)
 
 
+def _remembering(before: Zone, after: Zone, now: datetime) -> Zone:
+    """Return the zone as it is after a change, with the rules that it had: what was heard by them stays so."""
+    if after.rules == before.rules:
+        return after
+    return replace(after, earlier_rules=(*before.earlier_rules, (now, before.rules)))
+
+
 def _swept(zone: Zone, now: datetime) -> Zone:
-    """Return the zone by start of its holds, without those that nobody asks about any more."""
+    """Return the zone by start of its holds, without those, and the rules, that nobody asks about any more."""
     holds = sorted((hold for hold in zone.holds if hold.end > now - _KEPT), key=lambda hold: (hold.start, hold.id))
-    return replace(zone, holds=tuple(holds))
+    earlier = tuple((until, rules) for until, rules in zone.earlier_rules if until > now - _KEPT)
+    return replace(zone, holds=tuple(holds), earlier_rules=earlier)
 
 
 def _refuse_taken(id: str, collection: str, records: Collection[Zone] | Collection[Cluster]) -> None:

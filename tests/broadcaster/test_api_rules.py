@@ -36,6 +36,20 @@ def utc(t: datetime) -> str:
 # Rules
 
 
+def test_what_the_rules_were_stays_known_for_reports(commune: Commune) -> None:
+    stay_signed_in(commune.store)
+    for number, rules in enumerate((RULES, {"sessions_a_day": 2}, None), start=1):
+        patch(commune, "dai-an-2", number, rules=rules)
+        commune.clock.turn(hours=1)
+    patch(commune, "dai-an-2", 4, name="Đại Ân")
+    zone = commune.store.definitions.zones.get("dai-an-2")
+    assert [until for until, _ in zone.earlier_rules] == [NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=2)]
+    assert [before is None for _, before in zone.earlier_rules] == [True, False, False]
+    commune.clock.turn(days=40)
+    patch(commune, "dai-an-2", 5, name="Đại Ân 2")
+    assert commune.store.definitions.zones.get("dai-an-2").earlier_rules == ()
+
+
 def test_rules_are_told_as_they_were_set(commune: Commune) -> None:
     told = patch(commune, "dai-an-2", 1, rules=RULES)
     assert told["rules"] == RULES

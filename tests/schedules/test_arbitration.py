@@ -320,6 +320,24 @@ def test_a_hold_that_comes_while_it_sounds_cuts_it_there() -> None:
     assert told(occurrence("a", 0, 10, Level.EMERGENCY), holds=(hold(4, 60),))["a"] == "kept 0-10 passes hold"
 
 
+def test_a_rule_that_is_taken_away_lets_nothing_begin_in_its_middle() -> None:
+    freed = InForce(zone=UTC, earlier=((NOON + 3 * MINUTE, QUIET),))
+    verdicts = arbitrate([occurrence("a", 0, 10), occurrence("b", 5, 5)], policy=Policy(), rules=freed)
+    assert [(verdict.code, verdict.start) for verdict in verdicts] == [
+        ("quiet_hours", None),
+        ("as_asked", NOON + 5 * MINUTE),
+    ]
+
+
+def test_a_new_rule_cuts_what_sounds_and_leaves_what_was_heard() -> None:
+    silenced = InForce(zone=UTC, rules=QUIET, earlier=((NOON + 13 * MINUTE, LocalRules()),))
+    verdicts = arbitrate([occurrence("a", 0, 10), occurrence("b", 10, 10)], policy=Policy(), rules=silenced)
+    assert [(verdict.code, verdict.end) for verdict in verdicts] == [
+        ("as_asked", NOON + 10 * MINUTE),
+        ("quiet_hours", NOON + 13 * MINUTE),
+    ]
+
+
 def test_what_together_keeps_the_counting_rules_is_heard_in_whatever_order_it_was_approved() -> None:
     one_session = LocalRules(sessions_a_day=1, most_a_day=15 * MINUTE, longest_session=15 * MINUTE, gap=HOUR)
     middle = occurrence("b", 5, 5, approved_at=NOON - HOUR)
@@ -365,16 +383,20 @@ def test_impossible_questions_are_our_mistake(asked: list[Occurrence]) -> None:
 policies = st.builds(Policy, most_move=moves, undecided=st.sampled_from(Side), decide_before=moves)
 counts = st.none() | st.integers(1, 3)
 lengths = st.none() | st.integers(5, 40).map(lambda minutes: timedelta(minutes=minutes))
+local_rules = st.builds(
+    LocalRules,
+    quiet=st.sampled_from(((), (Hours(start=time(12, 20), end=time(12, 30)),))),
+    longest_session=lengths,
+    most_a_day=lengths,
+    sessions_a_day=counts,
+    gap=lengths,
+)
 ruled = st.builds(
     InForce,
     zone=st.sampled_from((UTC, SAIGON)),
-    rules=st.builds(
-        LocalRules,
-        quiet=st.sampled_from(((), (Hours(start=time(12, 20), end=time(12, 30)),))),
-        longest_session=lengths,
-        most_a_day=lengths,
-        sessions_a_day=counts,
-        gap=lengths,
+    rules=local_rules,
+    earlier=st.lists(st.tuples(minutes, local_rules), max_size=2, unique_by=lambda said: said[0]).map(
+        lambda said: tuple(sorted(said, key=lambda each: each[0]))
     ),
     holds=st.lists(
         st.builds(hold, st.integers(0, 60), st.integers(61, 90), placed=st.integers(-60, 60)), max_size=1
@@ -494,7 +516,12 @@ def test_the_past_is_not_unsaid(
         for each in asked
         if each.approved_at <= now
     ]
-    rules_then = replace(rules, holds=tuple(hold for hold in rules.holds if hold.placed_at <= now))
+    rules_then = replace(
+        rules,
+        rules=rules.as_of(now).rules,
+        earlier=tuple((until, before) for until, before in rules.earlier if until <= now),
+        holds=tuple(hold for hold in rules.holds if hold.placed_at <= now),
+    )
     by_then = arbitrate(then, policy=policy, rules=rules_then, decisions=_by_then(decisions, now))
     by_all = arbitrate(asked, policy=policy, rules=rules, decisions=decisions)
 
@@ -526,7 +553,7 @@ def test_whatever_sounds_keeps_the_rules_or_is_an_emergency(
     asked: list[Occurrence], policy: Policy, rules: InForce
 ) -> None:
     early = [replace(each, approved_at=NOON - DAY, ends_by=None) for each in asked]
-    known = replace(rules, holds=tuple(replace(hold, placed_at=NOON - DAY) for hold in rules.holds))
+    known = replace(rules, holds=tuple(replace(hold, placed_at=NOON - DAY) for hold in rules.holds), earlier=())
     verdicts = sounding(arbitrate(early, policy=policy, rules=known))
     spoken = [(v.start, v.end) for v in verdicts if v.occurrence.level is not Level.EMERGENCY and v.start and v.end]
     assert not broken_days(spoken, known)
