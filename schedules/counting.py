@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from schedules.rules import Breach, InForce, LocalRules, Rule
 from schedules.sessions import Interval, same_day, sessions
+from schedules.wallclock import bounds
 
 __all__ = ["broken_days", "exceeds"]
 
@@ -47,8 +48,10 @@ def broken_days(intervals: Sequence[Interval], in_force: InForce) -> frozenset[d
         intervals: As for ``exceeds``.
         in_force: What the cluster must keep.
     """
-    if intervals and (day := _day(intervals[0], in_force)) == _day(intervals[-1], in_force):  # as it mostly is
-        return frozenset() if _is_kept(intervals, in_force.rules) else frozenset({day})
+    if intervals and (day := _day(intervals[0], in_force)) == _day(intervals[-1], in_force):
+        _, _, alone = bounds(day, in_force.zone)
+        if alone:  # all are of one day, as they mostly are
+            return frozenset() if _is_kept(intervals, in_force.rules) else frozenset({day})
     days: dict[date, list[Interval]] = {}
     for each in intervals:
         days.setdefault(_day(each, in_force), []).append(each)

@@ -36,7 +36,7 @@ class Sounding(Protocol):
         ...
 
 
-def refusals(slots: Iterable[Sounding], in_force: InForce) -> dict[str, Breach]:
+def refusals(slots: Iterable[Sounding], in_force: InForce, *, over_by: datetime | None = None) -> dict[str, Breach]:
     """Return the slots that may not sound, by id, each with what stops it.
 
     Emergencies pass, and count for nobody. The others are taken by start: one must keep the rules of
@@ -46,6 +46,8 @@ def refusals(slots: Iterable[Sounding], in_force: InForce) -> dict[str, Breach]:
     Args:
         slots: Of one cluster, in any order, never overlapping.
         in_force: What the cluster must keep.
+        over_by: What ended by then was heard under the rules of its time: it is not refused, and counts. None: all
+            are judged.
     """
     refused: dict[str, Breach] = {}
     passed: list[Interval] = []
@@ -53,10 +55,11 @@ def refusals(slots: Iterable[Sounding], in_force: InForce) -> dict[str, Breach]:
     for slot in sorted(slots, key=lambda one: (one.start, one.id)):
         if slot.level is Level.EMERGENCY:
             continue
-        breach = stops(slot.start, slot.end, in_force)
+        is_over = over_by is not None and slot.end <= over_by
+        breach = None if is_over else stops(slot.start, slot.end, in_force)
         if breach is None and counts:
             passed.append((slot.start, slot.end))
-            breach = exceeds(passed, len(passed) - 1, in_force)
+            breach = None if is_over else exceeds(passed, len(passed) - 1, in_force)
             if breach is not None:
                 passed.pop()
         if breach is not None:

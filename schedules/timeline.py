@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from schedules.instants import require_aware
 from schedules.levels import Level
 from schedules.programmes import Item
-from schedules.verdicts import Reason, Verdict
+from schedules.verdicts import Verdict
 
 __all__ = [
+    "LONGEST",
     "Difference",
     "Slot",
     "SlotItem",
@@ -24,6 +26,10 @@ __all__ = [
     "slot_of",
     "sounding_at",
 ]
+
+
+LONGEST: Final = "longest"
+"""Why a slot is cut whose sounds last longer than its recurrence allows one occurrence: as its programme has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ class Slot:
     items: tuple[SlotItem, ...]
     """By offset, without gaps or overlaps."""
     cut: str | None = None
-    """Why it ends before its sounds do: a ``Reason``; None where it does not."""
+    """Why it ends before its sounds do: the code of a verdict, or ``LONGEST``; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +201,7 @@ def _cut(verdict: Verdict, length: timedelta) -> str | None:
     if sum((item.duration for item in occurrence.items if item.duration), timedelta()) <= length:
         return None
     if length == occurrence.duration:
-        return Reason.LONGEST.value
+        return LONGEST
     return (verdict.otherwise or verdict).code
 
 

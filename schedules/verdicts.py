@@ -43,8 +43,6 @@ class Reason(StrEnum):
     """It clashes with ``by``, one of them is from above, both are of priority: the official decides."""
     DECIDED = "decided"
     """The official put ``by`` first."""
-    LONGEST = "longest"
-    """Its sounds last longer than its recurrence allows one occurrence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

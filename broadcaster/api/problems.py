@@ -62,7 +62,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad_days": Problem(422, "Unusable days", "Ngày không hợp lệ", "Loại ngày “{day_type}” có khoảng ngày không dùng được; hãy kiểm tra ngày đầu, ngày cuối và số khoảng."),
     "bad_hold": Problem(422, "Unusable hold", "Lệnh tạm ngừng không hợp lệ", "Lệnh tạm ngừng phải kết thúc sau khi bắt đầu, sau lúc này, và dài nhất {days} ngày; hãy chọn lại lúc kết thúc."),
     "too_many_holds": Problem(409, "Too many holds", "Quá nhiều lệnh tạm ngừng", "Khu vực đã có {most} lệnh tạm ngừng chưa hết hạn; hãy gỡ bớt một lệnh."),
-    "stopped_by_rule": Problem(422, "Stopped by a local rule", "Vướng quy định địa phương", "Sẽ không phát được lần nào: lần đầu, {first}, bị chặn vì {why_vi}, và mọi lần khác cũng vậy. Hãy chọn giờ hoặc khu vực khác, hoặc đề nghị sửa quy định."),
+    "stopped_by_rule": Problem(422, "Stopped by a local rule", "Vướng quy định địa phương", "Sắp tới sẽ không phát được lần nào: lần đầu, {first}, bị chặn vì {why_vi}, và các lần gần đó cũng vậy. Hãy chọn giờ hoặc khu vực khác, hoặc đề nghị sửa quy định."),
     "bad_decision": Problem(422, "This cannot be decided", "Không thể quyết định", "Không thể quyết định giữa “{above}” và “{ours}”: cần hai lần phát có thật (programme@start) và trùng giờ nhau, hoặc hai chương trình; cả hai đều ưu tiên, một của cấp trên và một của đài. Hãy sửa lại."),
     "decided_too_late": Problem(409, "Decided too late", "Quyết định quá muộn", "Lần phát sớm hơn bắt đầu lúc {began}, không còn kịp báo cho các bộ thu để đổi thứ tự; muốn dừng, hãy rút chương trình."),
     # What is sent to be heard

@@ -1,19 +1,24 @@
 """What every cluster will say: the facts of the store and a time, given to the core."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from broadcaster.config import Settings
 from broadcaster.errors import Refusal
 from broadcaster.store.port import Definitions
+from schedules.days import DayType
 from schedules.plan import Effect, Plan
 from schedules.plans import Facts, Plans
 from schedules.programmes import Programme
 from schedules.timeline import Slot, sounding_at
-from schedules.zones import Places, Targets
+from schedules.verdicts import Decision
+from schedules.zones import Cluster, Places, Targets, Zone
+
+R = TypeVar("R", covariant=True)
 
 LONGEST_WINDOW = timedelta(days=31)
 """Longest time that one question about timelines may span."""
@@ -27,6 +32,43 @@ class Window:
     end: datetime
 
 
+class Records(Protocol[R]):
+    """What can be read through."""
+
+    def all(self) -> Sequence[R]:
+        """Return every record; the same sequence while nothing has changed."""
+        ...
+
+
+class Planned(Protocol):
+    """The definitions that plans are made of."""
+
+    @property
+    def programmes(self) -> Records[Programme]:
+        """Who asks for the air."""
+        ...
+
+    @property
+    def zones(self) -> Records[Zone]:
+        """With their rules and holds."""
+        ...
+
+    @property
+    def clusters(self) -> Records[Cluster]:
+        """Who is planned for."""
+        ...
+
+    @property
+    def day_types(self) -> Records[DayType]:
+        """What recurrences name."""
+        ...
+
+    @property
+    def decisions(self) -> Records[Decision]:
+        """What officials said on clashes."""
+        ...
+
+
 class Board:
     """The plans of the time that playlists cover, kept equal to the store: whoever asks, asks the same plans.
 
@@ -34,7 +76,7 @@ class Board:
     one about another time, costs a whole plan.
     """
 
-    def __init__(self, definitions: Definitions, settings: Settings) -> None:
+    def __init__(self, definitions: Planned, settings: Settings) -> None:
         self._definitions = definitions
         self._settings = settings
         self._lock = Lock()
@@ -143,8 +185,9 @@ def reached(targets: Targets, definitions: Definitions) -> frozenset[str]:
     return places.reached(targets)
 
 
-def _some(plans: Plans, only: Iterable[str] | None) -> dict[str, Plan]:
-    return {cluster: plans[cluster] for cluster in plans if only is None or cluster in only}
+def _some(plans: Plans, only: Collection[str] | None) -> dict[str, Plan]:
+    wanted = None if only is None else frozenset(only)
+    return {cluster: plans[cluster] for cluster in plans if wanted is None or cluster in wanted}
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -91,8 +91,9 @@ def _stopped(breach: Breach, first: datetime, zone: ZoneInfo) -> StoppedByRule:
     when = f"{first.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     return StoppedByRule(
         "stopped_by_rule",
-        f"Nothing would be heard: the first time, {when}, is stopped because {why_stopped(breach, 'en', zone)}, "
-        "and so are all others. Choose another time or other zones, or have the rule changed.",
+        f"Nothing would be heard soon: the first time, {when}, is stopped because "
+        f"{why_stopped(breach, 'en', zone)}, and so are those near it. Choose another time or other zones, or have the "
+        "rule changed.",
         rule=breach.rule.value,
         first=when,
         why=why_stopped(breach, "en", zone),

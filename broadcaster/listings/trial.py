@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from broadcaster.api.drafts import item, terms
 from broadcaster.api.programmes import NewProgramme, next_start
@@ -108,7 +107,7 @@ def trial(asked: NewProgramme, settings: Settings, definitions: Definitions, now
     return Trial(
         programme=wish.programme,
         estimated=wish.estimated,
-        board=Board(cast(Definitions, _OneMore(definitions, wish.programme)), settings),
+        board=Board(_OneMore(definitions, wish.programme), settings),
         definitions=definitions,
         settings=settings,
         now=now,

@@ -98,7 +98,8 @@ class Planner:
         if last is None:
             last = {id: _Last(each.version, each.content) for id, each in self._store.journal.publications().items()}
             plans = self._board.plans(now)
-        elif due := [cluster for cluster, at in self._again.items() if at <= now]:
+        elif due := {cluster for cluster, at in self._again.items() if at <= now}:
+            self._again = {cluster: at for cluster, at in self._again.items() if cluster not in due}
             plans = {**self._board.plans(now, only=due), **plans}
         issued = self._issued(plans, last, now)
         count = 0

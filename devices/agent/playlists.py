@@ -63,7 +63,7 @@ def agenda_of(playlist: Playlist, *, since: datetime) -> Agenda:
     """Translate a verified playlist; what its rules forbid never reaches the timeline."""
     asked = tuple(_slot(slot) for slot in playlist.slots)
     in_force = in_force_of(playlist.rules) if playlist.rules is not None else None
-    breaches = refusals(asked, in_force) if in_force is not None else {}
+    breaches = refusals(asked, in_force, over_by=since) if in_force is not None else {}
     slots = tuple(slot for slot in asked if slot.id not in breaches)
     return Agenda(
         version=playlist.version,

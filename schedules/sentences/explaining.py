@@ -93,7 +93,6 @@ def _facts(verdict: Verdict, tongue: _Tongue, titles: Mapping[str, str]) -> dict
         "later": tongue.clock(start) if tongue.date(start) == tongue.date(wanted) else tongue.moment(start),
         "length": tongue.length(end - start),
         "whole": tongue.length(max(sounds, verdict.occurrence.duration)),
-        "asked": tongue.length(verdict.occurrence.duration),
         "by": tongue.other(_by(verdict, question), wanted, titles),
     } | _asked(verdict, question, tongue, start, end)
 

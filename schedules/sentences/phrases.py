@@ -56,10 +56,6 @@ WHY: Final[Mapping[Reason, Words]] = {
         "vi": "cả hai đều là tin ưu tiên và một tin là của cấp trên",
     },
     Reason.DECIDED: {"en": "an official put {by} first", "vi": "cán bộ đã quyết định cho {by} phát trước"},
-    Reason.LONGEST: {
-        "en": "its sounds last {whole} and one time may last at most {asked}",
-        "vi": "âm thanh dài {whole} mà mỗi lần chỉ được phát tối đa {asked}",
-    },
 }
 """Why, as the middle of a sentence. A local rule says it by ``STOPPED``."""
 
@@ -72,10 +68,6 @@ TO_DO: Final[Mapping[Reason, Words]] = {
     Reason.DECIDED: {
         "en": "decide again if it should be otherwise",
         "vi": "nếu muốn khác, hãy quyết định lại",
-    },
-    Reason.LONGEST: {
-        "en": "shorten the sounds or allow one time to last longer",
-        "vi": "hãy rút ngắn âm thanh hoặc cho mỗi lần phát dài hơn",
     },
 }
 """What to do about it, where there is something to do."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedules.counting import exceeds
+from schedules.counting import broken_days, exceeds
 from schedules.levels import Level
 from schedules.refusals import refusals
 from schedules.rules import InForce, LocalRules, Rule, combine, stops
@@ -131,6 +131,15 @@ def test_a_slot_before_others_is_too_soon_for_them() -> None:
     assert (full.rule, full.limit) == (Rule.TOO_MANY_SESSIONS, 1)
 
 
+def test_what_is_over_is_not_judged_and_counts() -> None:
+    """It was heard under the rules of its time; new ones say what may follow."""
+    strict = says(quiet="05:00-06:00", most_a_day=15 * MINUTE)
+    slots = day("05:00-05:10 17:00-17:10 18:00-18:05")
+    assert [*refusals(slots, strict)] == ["05:00-05:10"]
+    assert [*refusals(slots, strict, over_by=local("2026-03-02T05:10"))] == ["17:00-17:10"]
+    assert [*refusals(slots, strict, over_by=local("2026-03-02T05:09:59"))] == ["05:00-05:10"]
+
+
 def test_a_day_is_counted_alike_whether_the_one_before_is_seen_or_not() -> None:
     """A playlist begins at midnight: the box cannot see what was said just before."""
     evening, today = day("23:50-23:59", "2026-03-01"), day("00:01-00:10 05:00-05:15 17:00-17:15")
@@ -217,6 +226,7 @@ def test_all_keep_the_rules_exactly_if_each_does(
 ) -> None:
     in_force = InForce(zone=zone, rules=rules)
     assert all(exceeds(whole, i, in_force) is None for i in range(len(whole))) == keep(whole, in_force)
+    assert (broken_days(whole, in_force) == frozenset()) == keep(whole, in_force)
 
 
 @given(counting_rules, zones, weeks(), st.data())
@@ -252,3 +262,14 @@ def test_the_box_lets_sound_what_keeps_the_rules_and_refuses_nothing_else(
     for n, each in enumerate(passed):
         assert refusals(passed[: n + 1], in_force) == {}
         assert refusals([later for later in passed if later.end > each.start], in_force) == {}
+
+
+def test_where_clocks_go_back_over_midnight_a_day_is_told_by_its_date() -> None:
+    """Newfoundland turned them back at 00:01, to 23:01 of the day before, until 2011."""
+    in_force = says(zone=ZoneInfo("America/St_Johns"), sessions_a_day=2)
+    first = datetime(2010, 11, 7, 2, 0, tzinfo=UTC)
+    slots = [(first + n * MINUTE, first + (n + 1) * MINUTE) for n in (0, 30, 59)]
+    shown = [start.astimezone(in_force.zone).strftime("%d %H:%M") for start, _ in slots]
+    assert shown == ["06 23:30", "07 00:00", "06 23:29"]
+    assert broken_days(slots, in_force) == frozenset()
+    assert all(exceeds(slots, i, in_force) is None for i in range(3))

@@ -152,6 +152,12 @@ def test_what_ended_before_the_playlist_was_issued_is_not_refused() -> None:
     assert [event.slot for event in box.events] == ["new"]
 
 
+def test_what_was_over_when_the_playlist_came_is_no_mistake_of_the_server() -> None:
+    """Quiet hours that were set at six silence nothing that was heard at five."""
+    made = plan(("heard", -600, 300), ("later", 10, 5), keep=ALL_DAY)
+    assert [*made.refused] == ["later"]
+
+
 def test_each_local_day_is_counted_by_itself() -> None:
     one_a_day = rules(sessions_a_day=1)
     assert [*plan(("night", -5 * 3600 - 30, 5), ("morning", 10, 5), keep=one_a_day).refused] == []

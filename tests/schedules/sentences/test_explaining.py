@@ -128,16 +128,6 @@ TOLD: dict[str, tuple[Verdict, str, str]] = {
         "Không phát lúc 19:00 ngày 02/03/2026 vì cán bộ đã quyết định cho “Bản tin tỉnh” (19:02) phát trước; "
         "nếu muốn khác, hãy quyết định lại.",
     ),
-    "longer than it may be": (
-        replace(
-            verdict(Outcome.TRIMMED, Reason.LONGEST, 0, 4),
-            occurrence=replace(BULLETIN, duration=4 * MINUTE),
-        ),
-        "Heard only in part, from 19:00 to 19:04 on 2026-03-02 (4 min of 5 min), because its sounds last 5 min and one "
-        "time may last at most 4 min; shorten the sounds or allow one time to last longer.",
-        "Chỉ phát một phần, từ 19:00 đến 19:04 ngày 02/03/2026 (4 phút trên 5 phút) vì âm thanh dài 5 phút mà mỗi lần "
-        "chỉ được phát tối đa 4 phút; hãy rút ngắn âm thanh hoặc cho mỗi lần phát dài hơn.",
-    ),
     "undecided": (
         verdict(
             Outcome.UNDECIDED,
