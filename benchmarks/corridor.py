@@ -31,6 +31,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from benchmarks.figures import Figure
 from benchmarks.town import Town, resident_mb, town
 from devices.agent.enrolment import enrol
+from devices.agent.run import Surroundings
 from devices.agent.run import run as run_box
 from devices.link import connect
 
@@ -140,7 +141,7 @@ async def _fan_out(many: Town, directory: Path) -> list[Figure]:
         group = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
         for home in homes:
-            group.create_task(run_box(home, "null", connect=connect, stop=stop))
+            group.create_task(run_box(home, "null", surroundings=Surroundings(connect=connect), stop=stop))
         await asyncio.to_thread(_settled, many)
         ours, bare = [], []
         for number in range(ROUNDS):

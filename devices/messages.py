@@ -32,6 +32,9 @@ PLAYLIST: Final = "loa-playlist"
 STATUS: Final = "loa-status"
 RECEIPTS: Final = "loa-receipts"
 ACKNOWLEDGEMENT: Final = "loa-acknowledgement"
+TIME_REQUEST: Final = "loa-time-request"
+TIME: Final = "loa-time"
+BEACON: Final = "loa-beacon"
 
 MOST_SLOTS: Final = 4096
 MOST_HOURS: Final = 64
@@ -89,6 +92,10 @@ class Slot(Part):
     items: Annotated[tuple[SlotItem, ...], Field(min_length=1, max_length=64)]
     cut: Code | None = None
     """Why it ends before its sounds do; absent where it does not."""
+    if_late: Code | None = None
+    """What a box does that did not begin it on time: ``skip``, ``whole``; absent, or an unknown word: join."""
+    within: Annotated[float, Field(gt=0, le=43_200, allow_inf_nan=False)] | None = None
+    """Seconds after its start within which it may still begin; for ``whole`` only."""
 
 
 class Hours(Part):
@@ -178,6 +185,19 @@ class Status(Document):
     slots_refused: Count | None = None
     """Slots of that playlist which may not sound by its own rules."""
     receipts_waiting: Count | None = None
+    clock_source: Code | None = None
+    """Where its time comes from: ``kernel``, ``server``, ``held`` (one of these, earlier), ``battery``, ``none``."""
+    clock_doubt: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Seconds by which its time may be wrong; absent where nothing bounds it."""
+    clock_offset: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Seconds by which its system clock is ahead of the time that it plays by."""
+    silent: Code | None = None
+    """Why nothing but emergencies would sound now: ``clock`` (too much doubt), ``expired``, ``no_output``."""
+    amplifier: Code | None = None
+    """``on``, ``off``, or ``failed``: its command did not work; absent without one."""
+    temperature_c: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    supply_v: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    signal_dbm: Annotated[float, Field(allow_inf_nan=False)] | None = None
     free_bytes: Count | None = None
     output: Name | None = None
     software: Name | None = None
@@ -215,6 +235,8 @@ class Receipt(Part):
     """Seconds into the slot at which it began to sound; 0 is on time."""
     heard: Seconds | None = None
     """Seconds of the slot that went to the output."""
+    late: Seconds | None = None
+    """Seconds after its planned start at which a slot was begun that is heard whole, later; absent: on time."""
     rendition: Digest | None = None
 
 
@@ -238,6 +260,33 @@ class Acknowledgement(Document):
     through: Count
     """Every receipt with this sequence or a lower one is in the server's store."""
     at: Instant
+
+
+class TimeRequest(Document):
+    """A box asks what time it is: box → server, signed by the box, not retained."""
+
+    box: Id
+    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    """Random; the answer repeats it, so that an old answer is good for nothing."""
+
+
+class Time(Document):
+    """The answer: server → box, signed by the playlist key, not retained."""
+
+    box: Id
+    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    received: Instant
+    """When the server had the request, by its clock."""
+    sent: Instant
+    """When the server signed the answer. What lies between is not the line's."""
+
+
+class Beacon(Document):
+    """The server lives, and it is at least this late: server → all, retained, signed by the playlist key."""
+
+    at: Instant
+    session: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    """Made anew with each session of the server with the broker. A box that sees a new one tells its status."""
 
 
 class BrokerAddress(Part):

@@ -36,6 +36,21 @@ def receipts(box: str) -> str:
     return f"{ROOT}/boxes/{box}/receipts"
 
 
+def time_request(box: str) -> str:
+    """Return the topic on which a box asks for the time (box → server, not retained)."""
+    return f"{ROOT}/boxes/{box}/time-request"
+
+
+def time(box: str) -> str:
+    """Return the topic on which the server answers (server → box, not retained)."""
+    return f"{ROOT}/boxes/{box}/time"
+
+
+def beacon() -> str:
+    """Return the retained topic of the server's beacon (server → all)."""
+    return f"{ROOT}/beacon"
+
+
 def sender(topic: str) -> tuple[str, str] | None:
     """Return ``(box, "status" | "receipts")`` of a topic that a box publishes to, or None for any other."""
     found = _BOX_TOPIC.fullmatch(topic)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from schedules.instants import require_aware
+from schedules.lateness import JOIN, IfLate
 from schedules.levels import Level
 from schedules.programmes import Item
 from schedules.verdicts import Verdict
@@ -56,6 +57,8 @@ class Slot:
     """By offset, without gaps or overlaps."""
     cut: str | None = None
     """Why it ends before its sounds do: the code of a verdict, or ``LONGEST``; None where it does not."""
+    if_late: IfLate = JOIN
+    """What a box does that could not begin it on time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ def run(
 
 
 async def _run(directory: Path, output: str) -> None:
+    from devices.agent.run import Surroundings
     from devices.agent.run import run as run_box
     from devices.link import connect
 
@@ -60,7 +61,7 @@ async def _run(directory: Path, output: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run_box(directory, output, connect=connect, stop=stop)
+    await run_box(directory, output, surroundings=Surroundings(connect=connect), stop=stop)
 
 
 def _refuse(error: Exception) -> NoReturn:

@@ -1,4 +1,7 @@
-"""The box's two clocks and its one way to wait. Every loop is given a ``Clock`` and reads it once a turn."""
+"""Clocks as ports, and the one way to wait. Every loop is given a ``Clock`` and reads it once a turn.
+
+A ``Machine`` is what the hardware says, right or wrong; ``timekeeper.py`` makes of it the ``Clock`` of the box.
+"""
 
 import asyncio
 import time
@@ -26,8 +29,30 @@ class Clock(Protocol):
         ...
 
 
+class Machine(Clock, Protocol):
+    """The clocks of the hardware. ``now`` is whatever the system clock says, be it 1970."""
+
+    @property
+    def boot(self) -> str:
+        """What names the time since the machine was switched on: ``monotonic`` goes on while it is the same."""
+        ...
+
+    def synchronised(self) -> float | None:
+        """Return the seconds by which the kernel says that ``now`` may be wrong, or None if nothing disciplines it."""
+        ...
+
+
 class SystemClock:
-    """The clocks of the machine."""
+    """The clocks of this machine."""
+
+    @property
+    def boot(self) -> str:
+        """The kernel's id of this boot."""
+        return ""
+
+    def synchronised(self) -> float | None:
+        """What the kernel says of its own clock."""
+        return 0.0
 
     def now(self) -> datetime:
         """Return the system's wall clock, to the microsecond."""

@@ -95,7 +95,7 @@ def _cues(agenda: Agenda, ledger: Mapping[str, Entry], files: Mapping[str, Path]
             continue
         needed = {item.rendition for item in slot.items}
         at_hand = {digest: files[digest] for digest in needed if digest in files}
-        cue = Cue(slot=slot, end=end, files=at_hand, gain=agenda.gain(slot))
+        cue = Cue(slot=slot, begin=slot.start, end=end, files=at_hand, gain=agenda.gain(slot))
         if entry is not None or any(item.rendition in files and until > now for item, _, until in cue.spans()):
             yield cue
 

@@ -32,6 +32,8 @@ class Entry:
     ends: datetime
     heard_s: float = 0.0
     """Seconds that sounded before this process started, as far as that is known."""
+    shift_s: float = 0.0
+    """Seconds later than planned at which it sounds: it was begun late, or the clock was set while it sounded."""
     resumed: bool = False
     """Read from disk at start in a state that is not final: the box stopped while the slot was at hand."""
 
@@ -52,4 +54,8 @@ class Event:
     code: str | None = None
     offset: float | None = None
     heard: float | None = None
+    late: float | None = None
+    routine: bool = True
+    """Whether it may leave first when the box holds more than it can: not about an emergency or priority slot,
+    nor a refusal."""
     rendition: str | None = None

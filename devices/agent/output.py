@@ -18,6 +18,10 @@ class Cue:
     """A slot that is to sound, with the files of its items that are at hand."""
 
     slot: Slot
+    """As it lies now: one that is heard later than planned has its start and end moved."""
+    begin: datetime
+    """When it may sound, not before ``slot.start``: later where another slot still has the air. It is joined then, at
+    the place that belongs to that instant."""
     end: datetime
     """Never later than ``slot.end``."""
     files: Mapping[str, Path]
@@ -25,9 +29,16 @@ class Cue:
     """Factor to amplitude, 0 to 1."""
 
     def spans(self) -> tuple[tuple[SlotItem, datetime, datetime], ...]:
-        """Return the items with the instants between which each is to sound."""
+        """Return the items with the instants of their first sample and of their end, those over by ``begin`` left out.
+
+        What lies before ``begin`` of an item that reaches over it is not heard.
+        """
         spans = ((item, self.slot.start + item.offset) for item in self.slot.items)
-        return tuple((item, begin, min(begin + item.duration, self.end)) for item, begin in spans if begin < self.end)
+        return tuple(
+            (item, begin, min(begin + item.duration, self.end))
+            for item, begin in spans
+            if begin < self.end and begin + item.duration > self.begin
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

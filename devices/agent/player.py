@@ -48,6 +48,11 @@ class Player:
         self.bell = Bell()
         """Rings when playlist, files or output have changed."""
 
+    @property
+    def output(self) -> str:
+        """How the output calls itself."""
+        return self._output.name
+
     async def run(self) -> None:
         """Keep what sounds equal to what should, until cancelled; then note how far a slot came.
 

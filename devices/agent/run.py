@@ -3,15 +3,17 @@
 import asyncio
 import fcntl
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from devices.agent.cache import Cache
-from devices.agent.clock import Clock, SystemClock, sleep
-from devices.agent.config import BoxConfig, BoxError, Layout, load, software
+from devices.agent.clock import Machine, SystemClock, sleep
+from devices.agent.config import BoxConfig, BoxError, Layout, load
+from devices.agent.describing import Describing
+from devices.agent.fetching import Fetch, fetch
 from devices.agent.inbox import Inbox
 from devices.agent.ledger import Event
 from devices.agent.line import Line
@@ -22,52 +24,58 @@ from devices.agent.outputs import open_output
 from devices.agent.player import Player
 from devices.agent.playlists import Shelf
 from devices.agent.reports import Reports
+from devices.agent.settings import Settings, read
+from devices.agent.timekeeper import Timekeeper
 from devices.link import Connect
-from devices.messages import Outcome, Status
+from devices.messages import Outcome
 
 log = logging.getLogger(__name__)
 
 _DAY_S: Final = 86_400.0
-_FREE_S: Final = 30.0
 
 
-async def run(
-    directory: Path, output: str, *, connect: Connect, stop: asyncio.Event, clock: Clock | None = None
-) -> None:
-    """Run the box in ``directory`` until ``stop`` is set. Many boxes may run in one process.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a box is given of the world: this machine and its network, or a simulated one."""
+
+    connect: Connect
+    """How a session with the broker is had."""
+    machine: Machine = field(default_factory=SystemClock)
+    fetch: Fetch = fetch
+
+
+async def run(directory: Path, output: str | None, *, surroundings: Surroundings, stop: asyncio.Event) -> None:
+    """Run the box in ``directory`` until ``stop`` is set.
 
     Args:
         directory: where the box was enrolled.
-        output: ``device``, ``device:NAME``, ``wav:PATH`` or ``null``.
-        connect: how a session with the broker is had.
+        output: ``device``, ``device:NAME``, ``wav:PATH`` or ``null``; None: as ``box.toml`` says.
+        surroundings: of the box.
         stop: set it to end; the box then notes what was heard and says goodbye to the broker.
-        clock: the system's, unless a test turns one by hand.
 
     Raises:
         BoxError: the directory holds no box that can run, or another process runs it.
         OutputError: there is no such output here.
     """
-    clock = clock or SystemClock()
-    config = load(directory)
+    config, settings = load(directory), read(directory)
     with _locked(config.layout):
         async with Outbox(config.layout.outbox) as outbox:
-            box = Box(config, output, outbox, connect=connect, clock=clock)
+            box = Box(config, settings, output or settings.sound.output, outbox, surroundings)
             await box.run(stop)
 
 
 class Box:
     """The loops of one box and the bells between them."""
 
-    def __init__(self, config: BoxConfig, output: str, outbox: Outbox, *, connect: Connect, clock: Clock) -> None:
+    def __init__(
+        self, config: BoxConfig, settings: Settings, output: str, outbox: Outbox, surroundings: Surroundings
+    ) -> None:
         self._config = config
         self._outbox = outbox
-        self._clock = clock
-        self._software = software()
-        self._free: int | None = None
-        self._free_due = clock.monotonic()
         self._loop = asyncio.get_running_loop()
+        clock = self._clock = Timekeeper(surroundings.machine)
         self._shelf = Shelf(config.layout.playlist, config.pinned)
-        self._output: Output = open_output(output, clock=clock, changed=self._output_changed)
+        self._output: Output = open_output(output, clock=clock.sound, changed=self._output_changed)
         self._cache = Cache(
             config.layout.renditions,
             config.server,
@@ -84,7 +92,10 @@ class Box:
             clock=clock,
             changed=self._happened,
         )
-        self._reports = Reports(config.pinned, config.key, outbox=outbox, clock=clock, describe=self._status)
+        self._describing = Describing(
+            config, clock=clock, shelf=self._shelf, cache=self._cache, player=self._player, outbox=outbox
+        )
+        self._reports = Reports(config.pinned, config.key, outbox=outbox, clock=clock, describe=self._describing.status)
         inbox = Inbox(
             config.pinned,
             shelf=self._shelf,
@@ -94,7 +105,12 @@ class Box:
             changed=self._happened,
         )
         self._line = Line(
-            config.broker, config.pinned, connect=connect, inbox=inbox, reports=self._reports, clock=clock
+            config.broker,
+            config.pinned,
+            connect=surroundings.connect,
+            inbox=inbox,
+            reports=self._reports,
+            clock=clock,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,35 +143,6 @@ class Box:
         while True:
             await self._outbox.forget_old(self._clock.now())
             await sleep(self._clock, _DAY_S)
-
-    def _status(self) -> Status:
-        held = self._shelf.held
-        return Status(
-            box=self._config.pinned.box,
-            cluster=self._config.pinned.cluster,
-            at=self._clock.now(),
-            online=True,
-            playlist=held.playlist.version if held else None,
-            renditions_missing=self._cache.missing if held else None,
-            playing=self._player.playing,
-            volume=held.playlist.volume if held else None,
-            slots_refused=len(self._shelf.agenda.refused) if self._shelf.agenda else None,
-            receipts_waiting=self._outbox.waiting,
-            free_bytes=self._free_bytes(),
-            output=self._output.name[:200],
-            software=self._software,
-        )
-
-    def _free_bytes(self) -> int | None:
-        """Return the free space in whole MiB, asked for at most twice a minute: every write is not a new status."""
-        moment = self._clock.monotonic()
-        if moment >= self._free_due:
-            self._free_due = moment + _FREE_S
-            try:
-                self._free = shutil.disk_usage(self._config.layout.directory).free >> 20 << 20
-            except OSError:
-                self._free = None
-        return self._free
 
     async def _rejected(self, digest: str) -> None:
         event = Event(outcome=Outcome.REFUSED, at=self._clock.now(), code="bad_rendition", rendition=digest)

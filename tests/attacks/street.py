@@ -14,7 +14,7 @@ import soundfile
 from devices import messages, topics
 from devices.agent.clock import SystemClock
 from devices.agent.enrolment import enrol
-from devices.agent.run import run
+from devices.agent.run import Surroundings, run
 from devices.agent.wavefile import read_epoch
 from devices.messages import Outcome, Playlist, Receipt
 from tests.attacks.forging import payload_of
@@ -45,7 +45,9 @@ class Street:
     @asynccontextmanager
     async def box(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        task = asyncio.create_task(run(self.home, f"wav:{self.wav}", connect=self.broker.connect, stop=stop))
+        task = asyncio.create_task(
+            run(self.home, f"wav:{self.wav}", surroundings=Surroundings(connect=self.broker.connect), stop=stop)
+        )
         try:
             await until(lambda: any(session.topics for session in self.broker.sessions))
             yield

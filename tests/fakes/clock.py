@@ -14,6 +14,8 @@ class HandClock:
     def __init__(self, start: datetime = START) -> None:
         self._now = start
         self._elapsed = 0.0
+        self.doubt: float | None = 0.0
+        """What the kernel says of the wall clock; None: nothing disciplines it."""
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -22,6 +24,11 @@ class HandClock:
 
     def monotonic(self) -> float:
         return self._elapsed
+
+    boot = "hand"
+
+    def synchronised(self) -> float | None:
+        return self.doubt
 
     def turn(self, seconds: float) -> None:
         """Let both clocks run on."""

@@ -50,7 +50,7 @@ class Stage:
             offset += duration
         end = start + (offset if seconds is None else timedelta(seconds=seconds))
         slot = Slot(id=f"slot@{start}", title="", level=Level.ROUTINE, start=start, end=end, items=tuple(items))
-        return Cue(slot=slot, end=end, files=self.files, gain=gain)
+        return Cue(slot=slot, begin=slot.start, end=end, files=self.files, gain=gain)
 
     def render(self, seconds: float, *, first: int = 0, block: int = 960, epoch_ns: int = EPOCH) -> Samples:
         blocks = []

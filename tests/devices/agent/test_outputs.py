@@ -82,7 +82,7 @@ def make_cue(tmp_path: Path, sound: Sound) -> Callable[..., Cue]:
         item = SlotItem(rendition=sound.digest, offset=timedelta(), duration=timedelta(seconds=2))
         end = start + timedelta(seconds=seconds)
         slot = Slot(id="one", title="", level=Level.ROUTINE, start=start, end=end, items=(item,))
-        return Cue(slot=slot, end=end, files={sound.digest: path} if files else {}, gain=1.0)
+        return Cue(slot=slot, begin=slot.start, end=end, files={sound.digest: path} if files else {}, gain=1.0)
 
     return make
 

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from devices import messages, topics
-from devices.agent.clock import Clock, SystemClock
+from devices.agent.clock import Machine, SystemClock
 from devices.agent.config import BoxError
 from devices.agent.enrolment import enrol
 from devices.agent.output import OutputError
-from devices.agent.run import run
+from devices.agent.run import Surroundings, run
 from devices.agent.wavefile import read_epoch
 from devices.messages import Outcome, Receipt
 from tests.devices.agent.conftest import RATE, MediaServer, Site, Sound, playlist, rules, running, slot, until
@@ -62,9 +62,13 @@ class Street:
         self.broker.publish(topics.playlist("ap-chau"), self.site.seal(document), retain=True)
 
     @asynccontextmanager
-    async def box(self, output: str, clock: Clock) -> AsyncIterator[None]:
+    async def box(self, output: str, clock: Machine) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        task = asyncio.create_task(run(self.directory, output, connect=self.broker.connect, clock=clock, stop=stop))
+        task = asyncio.create_task(
+            run(
+                self.directory, output, surroundings=Surroundings(connect=self.broker.connect, machine=clock), stop=stop
+            )
+        )
         try:
             yield
         finally:
@@ -216,14 +220,24 @@ async def test_one_directory_is_one_box(street: Street, clock: HandClock) -> Non
     async with street.box("null", clock):
         await until(lambda: bool(street.status))
         with pytest.raises(BoxError) as caught:
-            await run(street.directory, "null", connect=street.broker.connect, clock=clock, stop=asyncio.Event())
+            await run(
+                street.directory,
+                "null",
+                surroundings=Surroundings(connect=street.broker.connect, machine=clock),
+                stop=asyncio.Event(),
+            )
         assert caught.value.code == "already_running"
 
 
 @running
 async def test_an_unknown_output_is_said_at_once(street: Street, clock: HandClock) -> None:
     with pytest.raises(OutputError):
-        await run(street.directory, "horn", connect=street.broker.connect, clock=clock, stop=asyncio.Event())
+        await run(
+            street.directory,
+            "horn",
+            surroundings=Surroundings(connect=street.broker.connect, machine=clock),
+            stop=asyncio.Event(),
+        )
 
 
 @running
