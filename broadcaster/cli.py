@@ -52,14 +52,15 @@ def serve(config: ConfigFile = None) -> None:
 def demo(config: ConfigFile = None) -> None:
     """Run a demo commune: a server, three boxes as processes, and an announcement that is heard within a minute."""
     settings = _settings(config)
-    from broadcaster.demo import DemoError
+    from broadcaster.children import ChildError
     from broadcaster.demo import run as run_demo
     from broadcaster.errors import CannotStart
+    from broadcaster.remote import RemoteError
     from broadcaster.store.port import StoreError
 
     try:
         run_demo(settings, config)
-    except (CannotStart, StoreError, DemoError) as error:
+    except (CannotStart, StoreError, ChildError, RemoteError) as error:
         _refuse(error)
 
 

@@ -14,7 +14,7 @@ ROOMS: dict[str, set[str]] = {
     "cryptography": {"devices/envelope.py"},
     "espeakng_loader": {"audio/espeak.py"},
     "fastapi": {"broadcaster/api/*.py"},
-    "httpx": {"broadcaster/demo.py"},
+    "httpx": {"broadcaster/remote.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "iotcore": {"broadcaster/broker.py"},
     "numpy": {"devices/agent/decoding.py", "devices/agent/device.py", "devices/agent/mixer.py", "devices/agent/wav.py"},
@@ -47,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
 """Who may import what. Pydantic is a language rather than a guest, yet it has no place in the core or in the flow."""
 
 
-STARTERS = {"audio/child.py", "audio/ffmpeg.py", "audio/speech.py", "broadcaster/broker.py", "broadcaster/demo.py"}
+STARTERS = {"audio/child.py", "audio/ffmpeg.py", "audio/speech.py", "broadcaster/broker.py", "broadcaster/children.py"}
 """Who imports ``subprocess``. ffmpeg and voices are children of ``audio/child.py``, which bounds what they take."""
 
 
