@@ -45,6 +45,8 @@ class Play:
     """How far into the slot this piece began; zero is on time."""
     heard: timedelta = timedelta()
     """How much of the slot went to the loudspeaker in this piece."""
+    late: timedelta = timedelta()
+    """How much later than planned the slot was begun that this is a piece of; zero is on time."""
     reason: str | None = None
     """Code of why it was missed, refused or interrupted."""
 
@@ -59,6 +61,8 @@ class ClusterCoverage:
     """The longest piece that is proven; zero where nothing is."""
     reason: str | None
     """Why it is not ``heard``, in the last word of a box on it; None where none gave a reason."""
+    late: timedelta = timedelta()
+    """How much later than planned the slot was begun, at most; zero: on time, or it did not sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +83,8 @@ class Summary:
 def outcome_of(slot_duration: timedelta, plays: Iterable[Play]) -> Heard:
     """Return how much of a slot a cluster is known to have said.
 
-    * ``heard``: one piece that ended and lost no more than ``SLACK`` of the slot; of a slot that was cut short,
-      that is all that was left to hear.
+    * ``heard``: one piece that ended and lost no more than ``SLACK`` of the slot, be it begun later than planned;
+      of a slot that was cut short, that is all that was left to hear.
     * ``partly``: it sounded, but no such piece is proven. One that started and never ended is of these: its
       first sample went out, the rest is not known. It becomes ``heard`` when its end is reported.
     * ``missed``: it did not sound, and a box says so; it may have refused it.
@@ -140,4 +144,5 @@ def _covered(cluster: str, slot_duration: timedelta, plays: Sequence[Play]) -> C
         outcome=outcome,
         heard=max((play.heard for play in plays), default=timedelta()),
         reason=max(reasons)[1] if reasons and outcome is not Heard.HEARD else None,
+        late=max((play.late for play in plays if play.outcome in _SOUNDED), default=timedelta()),
     )

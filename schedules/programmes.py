@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from schedules.days import NO_DAY_TYPES, DayTypes
 from schedules.instants import require_aware
+from schedules.lateness import JOIN, IfLate
 from schedules.levels import Level
 from schedules.recurrence import Recurrence, starts
 from schedules.zones import Targets
@@ -34,7 +35,6 @@ LEAD: Final = timedelta(seconds=10)
 Every box must start it at one instant, so the slowest 4G link of a commune has to have the playlist and the
 sound by then. A constant and not a setting: an occurrence is named by its start, and all must agree on it.
 """
-
 
 _UNDER_WAY: Final = timedelta(hours=26)
 """How far ahead an occurrence has a say in what sounds now: within a local day, be it one of 25 hours."""
@@ -109,6 +109,7 @@ class Programme:
     tier: str | None = None
     """Whose it is, for example ``province``; None: the station's own tier."""
     if_taken: IfTaken = IfTaken()
+    if_late: IfLate = JOIN
     reason: str | None = None
     """Why it is an emergency, in words, which is what lets it pass the local rules; None for other levels."""
     author: str
@@ -165,6 +166,8 @@ def content_digest(programme: Programme) -> str:
         content["tier"] = programme.tier
     if programme.if_taken != IfTaken():
         content["if_taken"] = [programme.if_taken.action, _microseconds(programme.if_taken.most_move)]
+    if programme.if_late != JOIN:
+        content["if_late"] = [programme.if_late.action, _microseconds(programme.if_late.within)]
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -218,6 +221,7 @@ class Occurrence:
     """When its programme was withdrawn: nothing of it sounds from then on, even if it was moved."""
     tier: str | None = None
     if_taken: IfTaken = IfTaken()
+    if_late: IfLate = JOIN
 
     def __hash__(self) -> int:
         return hash((self.programme, self.start))
@@ -276,6 +280,7 @@ def occurrences(
                 ends_by=withdrawn,
                 tier=programme.tier,
                 if_taken=programme.if_taken,
+                if_late=programme.if_late,
             )
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from schedules.instants import require_aware
 from schedules.lateness import JOIN, IfLate
 from schedules.levels import Level
-from schedules.programmes import Item
+from schedules.programmes import Item, Occurrence
 from schedules.verdicts import Verdict
 
 __all__ = [
@@ -60,10 +60,17 @@ class Slot:
     if_late: IfLate = JOIN
     """What a box does that could not begin it on time."""
 
+    @property
+    def latest_end(self) -> datetime:
+        """From when on it sounds nowhere any more: its end, later where a box may begin it late and play it whole."""
+        return self.end + (self.if_late.within or timedelta())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """What a cluster says in ``[start, end)``. A slot that reaches over either border is whole.
+
+    One that is over by ``start`` is there while a box may still begin it late.
 
     Clusters that say the same share one.
     """
@@ -88,7 +95,7 @@ class Difference:
 
 
 def build(verdicts: Iterable[Verdict], start: datetime, end: datetime) -> Timeline:
-    """Return the timeline that the verdicts make, of what sounds at any time in ``[start, end)``.
+    """Return the timeline that the verdicts make, of what may sound at any time in ``[start, end)``.
 
     Args:
         verdicts: Those of one cluster, in any order; dropped ones make no slot.
@@ -105,7 +112,7 @@ def build(verdicts: Iterable[Verdict], start: datetime, end: datetime) -> Timeli
 
 
 def cut_out(slots: Iterable[Slot], start: datetime, end: datetime) -> Timeline:
-    """Return the timeline of those of ``slots``, by start and never overlapping, that sound in ``[start, end)``.
+    """Return the timeline of those of ``slots``, by start and never overlapping, that may sound in ``[start, end)``.
 
     Raises:
         ValueError: An instant is naive or ``end`` is not after ``start``. A caller's mistake.
@@ -113,7 +120,9 @@ def cut_out(slots: Iterable[Slot], start: datetime, end: datetime) -> Timeline:
     require_aware(start, end)
     if end <= start:
         raise ValueError(f"a timeline from {start} to {end} has no room")
-    return Timeline(start=start, end=end, slots=tuple(slot for slot in slots if slot.start < end and slot.end > start))
+    return Timeline(
+        start=start, end=end, slots=tuple(each for each in slots if each.start < end and each.latest_end > start)
+    )
 
 
 def slot_of(verdict: Verdict) -> Slot | None:
@@ -124,6 +133,7 @@ def slot_of(verdict: Verdict) -> Slot | None:
     if verdict.start is None or verdict.end is None:
         return None
     occurrence, length = verdict.occurrence, verdict.end - verdict.start
+    cut = _cut(verdict, length)
     return Slot(
         id=occurrence.id,
         title=occurrence.title,
@@ -131,7 +141,8 @@ def slot_of(verdict: Verdict) -> Slot | None:
         start=verdict.start,
         end=verdict.end,
         items=tuple(_items(occurrence.items, length)),
-        cut=_cut(verdict, length),
+        cut=cut,
+        if_late=_if_late(occurrence, verdict.end, cut),
     )
 
 
@@ -206,6 +217,20 @@ def _cut(verdict: Verdict, length: timedelta) -> str | None:
     if length == occurrence.duration:
         return LONGEST
     return (verdict.otherwise or verdict).code
+
+
+def _if_late(occurrence: Occurrence, end: datetime, cut: str | None) -> IfLate:
+    """Return what its programme says of a slot until ``end``, as far as it still can.
+
+    What is cut short cannot be played whole. What was withdrawn may be begun late only if it is over by then.
+    """
+    said = occurrence.if_late
+    if said.within is None:
+        return said
+    if cut not in (None, LONGEST):
+        return JOIN
+    left = said.within if occurrence.ends_by is None else min(said.within, occurrence.ends_by - end)
+    return replace(said, within=left) if left > timedelta() else JOIN
 
 
 def _items(items: Iterable[Item], length: timedelta) -> Iterator[SlotItem]:

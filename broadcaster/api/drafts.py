@@ -11,6 +11,7 @@ from broadcaster.api.wording import COMPOSED, Words
 from broadcaster.config import Settings
 from broadcaster.flow import prepare, schedule
 from devices.values import Digest, Id
+from schedules.lateness import LONGEST_WAIT, IfLate, Late
 from schedules.levels import Level
 from schedules.programmes import IfTaken, Yielding
 from schedules.recurrence import Recurrence
@@ -64,6 +65,28 @@ class IfTakenBody(BaseModel):
         )
 
 
+class IfLateBody(BaseModel):
+    """What a box does that could not begin it on time: joins it (by default), plays it whole later, or skips it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Late = Late.JOIN
+    within: Annotated[int, Field(ge=1, le=LONGEST_WAIT // timedelta(seconds=1))] | None = None
+    """Seconds after its start within which it may still begin. For `whole`, and required there."""
+
+    @model_validator(mode="after")
+    def _whole_only(self) -> "IfLateBody":
+        if self.action is Late.WHOLE and self.within is None:
+            raise ValueError("the action whole needs within, the seconds after its start at which it may still begin")
+        if self.action is not Late.WHOLE and self.within is not None:
+            raise ValueError("within is for the action whole only")
+        return self
+
+    def if_late(self) -> IfLate:
+        """Return it as the core has it."""
+        return IfLate(action=self.action, within=None if self.within is None else timedelta(seconds=self.within))
+
+
 class DraftBody(BaseModel):
     """Where it is heard: zones with all below them, clusters and tags, less the exceptions; and how urgent it is."""
 
@@ -80,6 +103,7 @@ class DraftBody(BaseModel):
     tier: Annotated[str, Field(max_length=40)] | None = None
     """Whose it is, one of the setting `plan.tiers`; absent: the station's own."""
     if_taken: IfTakenBody = IfTakenBody()
+    if_late: IfLateBody = IfLateBody()
     reason: Reason | None = None
     """Why it is an emergency; required for that level, and on record."""
 
@@ -92,6 +116,7 @@ class DraftBody(BaseModel):
             recurrence=recurrence,
             tier=self.tier,
             if_taken=self.if_taken.if_taken(),
+            if_late=self.if_late.if_late(),
             reason=self.reason,
         )
 

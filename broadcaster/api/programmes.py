@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, model_validator
 
 from broadcaster.api.context import Context, House, Language, Now, SignedIn
-from broadcaster.api.drafts import DraftBody, IfTakenBody, Items, item, terms
+from broadcaster.api.drafts import DraftBody, IfLateBody, IfTakenBody, Items, item, terms
 from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.api.recurrences import RecurrenceBody, RecurrenceView, says, show_recurrence
@@ -17,6 +17,7 @@ from broadcaster.flow import announce, prepare, schedule
 from broadcaster.flow.days import known_days
 from broadcaster.store.port import Definitions
 from schedules.days import DayTypes
+from schedules.lateness import IfLate
 from schedules.programmes import IfTaken, Programme, ProgrammeState, content_digest, occurrences
 from schedules.recurrence_text import from_text, to_text
 
@@ -67,6 +68,7 @@ class ProgrammeView(BaseModel):
     level: str
     tier: str
     if_taken: IfTakenBody
+    if_late: IfLateBody
     reason: str | None = None
     """Why it is an emergency."""
     state: ProgrammeState
@@ -114,6 +116,7 @@ def show(
         level=programme.level.word,
         tier=programme.tier or house.settings.station.tier,
         if_taken=_show_if_taken(programme.if_taken),
+        if_late=_show_if_late(programme.if_late),
         reason=programme.reason,
         state=programme.state,
         items=[
@@ -146,6 +149,11 @@ def show(
 def _show_if_taken(if_taken: IfTaken) -> IfTakenBody:
     most = if_taken.most_move
     return IfTakenBody(action=if_taken.action, most_move=None if most is None else int(most.total_seconds()))
+
+
+def _show_if_late(if_late: IfLate) -> IfLateBody:
+    within = if_late.within
+    return IfLateBody(action=if_late.action, within=None if within is None else int(within.total_seconds()))
 
 
 def created(programme: Programme, house: Context, language: str, now: datetime, response: Response) -> ProgrammeView:

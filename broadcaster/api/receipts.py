@@ -30,6 +30,8 @@ class ReceiptView(BaseModel):
     code: str | None = None
     offset_s: float | None = None
     heard_s: float | None = None
+    late_s: float | None = None
+    """How much later than planned the slot was begun that is heard whole; absent: on time."""
     rendition: str | None = None
 
 
@@ -39,6 +41,8 @@ class ClusterCoverageView(BaseModel):
     cluster: str
     outcome: Heard
     heard_s: float
+    late_s: float | None = None
+    """How much later than planned it was begun; absent: on time."""
     reason: str | None = None
 
 
@@ -66,6 +70,7 @@ def show(box: str, cluster: str, receipt: Receipt) -> ReceiptView:
         code=receipt.code,
         offset_s=receipt.offset,
         heard_s=receipt.heard,
+        late_s=receipt.late,
         rendition=receipt.rendition,
     )
 
@@ -109,7 +114,11 @@ def _show(found: report.SlotReport) -> CoverageView:
         unknown=summary.unknown,
         clusters=[
             ClusterCoverageView(
-                cluster=each.cluster, outcome=each.outcome, heard_s=each.heard.total_seconds(), reason=each.reason
+                cluster=each.cluster,
+                outcome=each.outcome,
+                heard_s=each.heard.total_seconds(),
+                late_s=each.late.total_seconds() if each.late else None,
+                reason=each.reason,
             )
             for each in found.clusters
         ],

@@ -37,6 +37,8 @@ class SlotView(BaseModel):
     end: datetime
     volume: int | None = None
     """Percent of full amplitude, in timelines and previews; absent where it is the cluster's own volume."""
+    latest_end: datetime | None = None
+    """Until when it may sound on boxes that could not begin it on time and play it whole; absent: until `end`."""
 
 
 class QuestionView(BaseModel):
@@ -112,6 +114,7 @@ def show_slot(slot: Slot, volume: int | None = None) -> SlotView:
         start=slot.start,
         end=slot.end,
         volume=volume,
+        latest_end=slot.latest_end if slot.latest_end > slot.end else None,
     )
 
 
@@ -173,7 +176,7 @@ def airing(house: House, _by: SignedIn, now: Now) -> NowView:
                 cluster=cluster,
                 slot=show_slot(slot) if slot else None,
                 box=box.id if box else None,
-                health=health(last, now) if box else None,
+                health=health(last, now, line_since=house.line_since()) if box else None,
                 playing=last[1].playing if last else None,
                 reported_at=last[1].at if last else None,
             )

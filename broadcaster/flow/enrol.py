@@ -10,8 +10,8 @@ from broadcaster.errors import Refusal
 from broadcaster.store.records import Box, Enrolment, Official
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
+from devices.enrolment import EnrolmentRequest
 from devices.envelope import EnvelopeError, PublicKey
-from devices.messages import EnrolmentRequest
 
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 characters that cannot be mistaken for one another when read from a screen to a pole."""

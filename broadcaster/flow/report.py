@@ -1,7 +1,7 @@
 """Who heard what: receipts laid beside the plan, and the closing of occurrences that are over."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,11 +43,18 @@ def report(window: Window, *, board: Board, store: Store, now: datetime) -> list
     Raises:
         Refusal: ``window_too_long``.
     """
+    return _report(window, lambda slot: slot.end, board=board, store=store, now=now)
+
+
+def _report(
+    window: Window, over: Callable[[Slot], datetime], *, board: Board, store: Store, now: datetime
+) -> list[SlotReport]:
+    """Return every slot that is ``over`` in ``window``; that is its end, or later."""
     expected: defaultdict[Slot, list[str]] = defaultdict(list)
     looked_at = Window(start=window.start - _INSTANT, end=window.end)  # a timeline has no slot that ends at its start
     for found, clusters in alike(board.within(looked_at, now)):
         for slot in found.timeline.slots:
-            if window.start <= slot.end < window.end:
+            if window.start <= over(slot) < window.end:
                 expected[slot] += clusters
     if not expected:
         return []
@@ -68,11 +75,15 @@ def _covered(slot: Slot, clusters: list[str], plays: list[tuple[str, str, Play]]
 def close(*, grace: timedelta, board: Board, store: Store, now: datetime) -> list[SlotReport]:
     """Close the occurrences that ended more than ``grace`` ago and are not closed yet; return them.
 
+    One that a box may begin late has ended when no box may sound it any more: ``Slot.latest_end``. No change of a
+    plan brings that back to before the change, so that none is passed over.
+
     What is written is what is known then; a receipt that comes later still counts in ``report``.
     """
     until = now - grace
     since = max(_closed_until(store.journal) or until, until - _LONGEST_LOOK_BACK)
-    closed = report(Window(start=since, end=until), board=board, store=store, now=now) if since < until else []
+    window = Window(start=since, end=until)
+    closed = _report(window, _latest_end, board=board, store=store, now=now) if since < until else []
     if closed or _closed_until(store.journal) is None:
         said = [{"slot": each.slot.id, "title": each.slot.title, **asdict(each.summary)} for each in closed]
         store.record(CLOSED, "report", by=None, at=now, until=until.isoformat(), occurrences=said)
@@ -82,12 +93,16 @@ def close(*, grace: timedelta, board: Board, store: Store, now: datetime) -> lis
 def next_close(*, grace: timedelta, board: Board, now: datetime) -> datetime | None:
     """Return when the next occurrence of the coming day can be closed, or None if there is none."""
     ends = [
-        slot.end
+        slot.latest_end
         for found, _ in alike(board.within(Window(start=now, end=now + timedelta(days=1)), now))
         for slot in found.timeline.slots
-        if slot.end > now
+        if slot.latest_end > now
     ]
     return min(ends) + grace if ends else None
+
+
+def _latest_end(slot: Slot) -> datetime:
+    return slot.latest_end
 
 
 def _closed_until(journal: Journal) -> datetime | None:
@@ -110,5 +125,6 @@ def _play(receipt: Receipt) -> Play:
         at=receipt.at,
         offset=timedelta(seconds=receipt.offset or 0),
         heard=timedelta(seconds=receipt.heard or 0),
+        late=timedelta(seconds=receipt.late or 0),
         reason=receipt.code,
     )

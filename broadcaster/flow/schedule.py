@@ -17,6 +17,7 @@ from broadcaster.store.records import Official, SoundState
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
 from schedules.days import DayTypes
+from schedules.lateness import JOIN, IfLate
 from schedules.levels import Level, Policy
 from schedules.programmes import LEAD, IfTaken, Item, Programme, ProgrammeState
 from schedules.recurrence import Recurrence, starts
@@ -41,6 +42,7 @@ class Draft:
     tier: str | None = None
     """Whose it is; None: the station's own tier."""
     if_taken: IfTaken = field(default_factory=IfTaken)
+    if_late: IfLate = JOIN
     reason: str | None = None
     """Why it is an emergency; of no other level is it kept."""
 
@@ -108,6 +110,7 @@ def programme_of(
         recurrence=draft.recurrence,
         tier=None if draft.tier == terms.policy.own else draft.tier,
         if_taken=draft.if_taken,
+        if_late=draft.if_late,
         reason=draft.reason if draft.level is Level.EMERGENCY else None,
         author=by.id,
         created_at=now,

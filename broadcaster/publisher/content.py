@@ -9,6 +9,7 @@ from typing import Final
 from broadcaster.store.records import Rendition
 from devices import messages
 from devices.envelope import LONGEST_BYTES
+from schedules.lateness import Late
 from schedules.rules import Hours, InForce, LocalRules, Loudest
 from schedules.timeline import Slot, Timeline
 
@@ -39,9 +40,9 @@ def content_of(
 ) -> Content:
     """Return what a cluster with this timeline, volume (percent) and local rules is told.
 
-    If it would be longer than a message may be, it leaves out what was over an hour before ``now``, and then its
-    end is brought forward to the start of the first slot that does not fit: a shorter horizon, told as such, never
-    a truncated list. Who publishes it has to publish the next before that end.
+    If it would be longer than a message may be, it leaves out what was over an hour before ``now``, even what could
+    still be begun late, and then its end is brought forward to the start of the first slot that does not fit: a
+    shorter horizon, told as such, never a truncated list. Who publishes it has to publish the next before that end.
 
     Args:
         timeline: of any of the clusters that share it.
@@ -57,9 +58,9 @@ def content_of(
         text = said.model_dump_json(exclude_none=True).encode()
         if len(text) <= _LONGEST and len(slots) <= messages.MOST_SLOTS:
             break
-        if now is not None and start < now - _HOUR and slots[0].end <= now - _HOUR:
-            start = now - _HOUR
-            slots = tuple(slot for slot in slots if slot.end > start)
+        if now is not None and slots[0].end <= now - _HOUR:
+            start = max(start, now - _HOUR)
+            slots = tuple(slot for slot in slots if slot.end > now - _HOUR)
             continue
         fitting = min(len(slots) - 1, messages.MOST_SLOTS, len(slots) * _LONGEST // len(text))
         slots, end = slots[:fitting], slots[fitting].start
@@ -164,4 +165,6 @@ def _slot(slot: Slot) -> messages.Slot:
             for item in slot.items
         ),
         cut=slot.cut,
+        if_late=None if slot.if_late.action is Late.JOIN else slot.if_late.action.value,
+        within=_seconds(slot.if_late.within),
     )

@@ -223,6 +223,81 @@ def test_what_it_may_do_is_one_thing(commune: Commune, wish: dict[str, Any], wro
     commune.refused("POST", "/announcements", 422, "bad_request", json=told)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, {"action": "join"}),
+        ({"action": "join"}, {"action": "join"}),
+        ({"action": "skip"}, {"action": "skip"}),
+        ({"action": "whole", "within": 1}, {"action": "whole", "within": 1}),
+        ({"action": "whole", "within": 43_200}, {"action": "whole", "within": 43_200}),
+    ],
+)
+def test_a_programme_says_what_boxes_do_that_could_not_begin_it_on_time(
+    commune: Commune, wish: dict[str, Any], programme: dict[str, Any], asked: dict[str, Any], told: dict[str, Any]
+) -> None:
+    recurrence = {"start": TOMORROW, "rule": "FREQ=DAILY"}
+    for made in (
+        commune.post("/announcements", {**wish, "zones": ["nam-chanh"], "if_late": asked}),
+        commune.post("/programmes", {**programme, "recurrence": recurrence, "if_late": asked}),
+    ):
+        assert made["if_late"] == told
+        assert commune.get(f"/programmes/{made['id']}")["if_late"] == told
+    assert (
+        commune.ask(
+            "POST", "/programmes/preview", json={**programme, "recurrence": recurrence, "if_late": asked}
+        ).status
+        == 200
+    )
+
+
+@pytest.mark.parametrize("level", ["routine", "priority", "emergency"])
+def test_whoever_says_nothing_of_it_is_joined(commune: Commune, wish: dict[str, Any], level: str) -> None:
+    said = {**wish, "zones": ["nam-chanh"], "level": level, "reason": "Vỡ đê"}
+    assert commune.post("/announcements", said)["if_late"] == {"action": "join"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"action": "wait"},
+        {"action": "whole"},
+        {"action": "whole", "within": 0},
+        {"action": "whole", "within": 43_201},
+        {"action": "whole", "within": 1.5},
+        {"action": "whole", "within": "PT5M"},
+        {"action": "join", "within": 60},
+        {"action": "skip", "within": 60},
+        {"within": 60},
+        {"action": "skip", "until": 60},
+        "skip",
+        None,
+    ],
+)
+@pytest.mark.parametrize("path", ["/announcements", "/programmes"])
+def test_what_boxes_do_is_one_thing(
+    commune: Commune, wish: dict[str, Any], programme: dict[str, Any], wrong: object, path: str
+) -> None:
+    said = {
+        "/announcements": {**wish, "zones": ["tran-de"]},
+        "/programmes": {**programme, "recurrence": {"start": TOMORROW}},
+    }
+    told = commune.refused("POST", path, 422, "bad_request", json={**said[path], "if_late": wrong})
+    assert all(each["where"].startswith("if_late") for each in told["errors"]), told
+
+
+def test_other_words_on_lateness_are_another_digest(commune: Commune, wish: dict[str, Any]) -> None:
+    said = (
+        {"action": "join"},
+        {"action": "skip"},
+        {"action": "whole", "within": 60},
+        {"action": "whole", "within": 61},
+    )
+    made = [commune.post("/announcements", {**wish, "zones": ["nam-chanh"], "if_late": each}) for each in said]
+    assert len({each["digest"] for each in made}) == len(said)
+    assert {each["state"] for each in made} == {"approved"}
+
+
 def test_an_emergency_passes_the_rules_and_says_why(commune: Commune, wish: dict[str, Any]) -> None:
     rules = {"quiet": [{"start": "00:00", "end": "00:00"}]}
     assert commune.ask("PATCH", "/zones/tran-de", json={"revision": 1, "rules": rules}).status == 200

@@ -31,6 +31,7 @@ def slots(answer: Any) -> dict[str, list[str]]:
 def test_a_timeline_is_of_a_zone_with_all_below_it_or_a_cluster_or_all(commune: Commune, slot: str) -> None:
     everyone = {"nam-chanh-1": ["Bản tin"], "nam-chanh-2": ["Bản tin"], "ngan-ro-1": ["Bản tin"]}
     assert slots(commune.get("/timeline", query=DAY)) == everyone
+    assert "latest_end" not in commune.get("/timeline", query=DAY)["clusters"][0]["slots"][0]
     assert slots(commune.get("/timeline", query={**DAY, "zone": "dai-an-2"})) == {"ngan-ro-1": ["Bản tin"]}
     assert slots(commune.get("/timeline", query={**DAY, "zone": "lich-hoi-thuong"})).keys() == {
         "nam-chanh-1",
@@ -200,6 +201,41 @@ def test_coverage_counts_who_heard_it(commune: Commune, slot: str) -> None:
     again = receipt(2, Outcome.FINISHED, at=START, **whole)
     store(receipts(again, box="c", cluster="ngan-ro-1"), received_at=START)
     assert counts(commune.get("/coverage", query=DAY)[0]) == (2, 1, 0, 0)
+
+
+def test_coverage_tells_how_late_it_was_begun(commune: Commune, slot: str) -> None:
+    """The power was off for ten minutes at one pole; at the other the line was, and nobody knows yet."""
+    begun = START + timedelta(minutes=10)
+    late = {"slot": slot, "offset": 0.0, "late": 600.0}
+    said = (
+        receipt(1, Outcome.STARTED, at=begun, **late),
+        receipt(2, Outcome.FINISHED, at=begun + timedelta(minutes=1), heard=60.0, **late),
+    )
+    commune.store.journal.store_receipts(receipts(*said[:1]), received_at=begun)
+    [found] = commune.get("/coverage", query=DAY)
+    assert counts(found) == (0, 1, 0, 2), "it has begun; that it was heard to its end is not known yet"
+    commune.store.journal.store_receipts(receipts(*said), received_at=begun)
+    [found] = commune.get("/coverage", query=DAY)
+    assert counts(found) == (1, 0, 0, 2)
+    assert [each.get("late_s") for each in found["clusters"]] == [600.0, None, None]
+    assert [each.get("late_s") for each in commune.get("/receipts")["items"]] == [600.0, 600.0]
+
+
+def test_a_slot_tells_until_when_it_may_be_heard_late(commune: Commune, sound: Sound) -> None:
+    wish = {"title": "Bản tin", "sound": sound.id, "zones": ["dai-an-2"], "at": START.isoformat()}
+    commune.post("/announcements", {**wish, "if_late": {"action": "whole", "within": 1800}})
+    end = START + timedelta(minutes=1)
+
+    def latest(begin: datetime) -> list[datetime]:
+        query = {"from": begin.isoformat(), "cluster": "ngan-ro-1"}
+        [told] = commune.get("/timeline", query=query)["clusters"]
+        return [datetime.fromisoformat(each["latest_end"]) for each in told["slots"]]
+
+    assert latest(START) == latest(end) == [end + timedelta(minutes=30)]
+    assert latest(end + timedelta(minutes=30)) == []
+    commune.clock.now = end
+    airing = {each["cluster"]: each for each in commune.get("/airing")["clusters"]}
+    assert "slot" not in airing["ngan-ro-1"], "by plan it is over"
 
 
 def test_a_slot_that_is_cut_on_one_cluster_is_measured_by_its_own_length_on_each(commune: Commune, slot: str) -> None:

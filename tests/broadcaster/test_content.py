@@ -1,4 +1,4 @@
-"""The local rules as a box is told them: all that binds it, and nothing of who placed a hold or why."""
+"""What a box is told: how late a slot may be, and all local rules that bind it, but not who placed a hold or why."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -10,12 +10,16 @@ import pytest
 from broadcaster.publisher.content import Content, content_of
 from devices import messages
 from devices.agent.playlists import in_force_of
+from schedules.lateness import JOIN, LONGEST_WAIT, IfLate, Late
+from schedules.levels import Level
 from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume
-from schedules.timeline import Timeline
+from schedules.timeline import Slot, SlotItem, Timeline
+from tests.broadcaster.commune import rendition
 
 MIDNIGHT = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 TIMELINE = Timeline(start=MIDNIGHT, end=MIDNIGHT + 7 * DAY, slots=())
+DIGEST = "42ab" * 16
 NIGHT = Hours(start=time(21), end=time(5))
 EVERYTHING = LocalRules(
     quiet=(Hours(start=time(11, 30), end=time(13, 30)), NIGHT),
@@ -113,3 +117,31 @@ def test_too_many_limits_of_loudness_are_told_by_the_hour_the_lowest_of_each() -
         start = MIDNIGHT + timedelta(minutes=minute)
         end = start + timedelta(minutes=3)
         assert highest_volume(start, end, after) <= highest_volume(start, end, before)
+
+
+def late(said: IfLate) -> Content:
+    """Return what is told of one slot of five minutes, a day after the playlist's start."""
+    start, length = MIDNIGHT + DAY, timedelta(minutes=5)
+    piece = SlotItem(rendition=DIGEST, offset=timedelta(), duration=length)
+    slot = Slot(id="p@1", title="x", level=Level.ROUTINE, start=start, end=start + length, items=(piece,), if_late=said)
+    return content_of(replace(TIMELINE, slots=(slot,)), 80, {DIGEST: rendition(DIGEST)})
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "within"),
+    [
+        (IfLate(action=Late.SKIP), "skip", None),
+        (IfLate(action=Late.WHOLE, within=timedelta(minutes=30)), "whole", 1800.0),
+        (IfLate(action=Late.WHOLE, within=timedelta(seconds=1, microseconds=7)), "whole", 1.000007),
+        (IfLate(action=Late.WHOLE, within=LONGEST_WAIT), "whole", 43_200.0),
+    ],
+)
+def test_a_box_is_told_what_to_do_with_a_slot_that_is_late(said: IfLate, word: str, within: float | None) -> None:
+    read = messages.PlaylistContent.model_validate_json(late(said).text, strict=True).slots[0]
+    assert (read.if_late, read.within) == (word, within)
+    assert late(said).digest != late(JOIN).digest
+
+
+def test_nothing_is_said_of_what_is_joined_so_that_no_playlist_changes_for_it() -> None:
+    assert b"late" not in late(JOIN).text
+    assert b"within" not in late(JOIN).text

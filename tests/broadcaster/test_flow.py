@@ -23,6 +23,7 @@ from broadcaster.store.records import Role, Sound, SoundState
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup, Wakeups
 from devices.messages import Outcome
+from schedules.lateness import IfLate, Late
 from schedules.levels import Level
 from schedules.programmes import Programme, ProgrammeState, content_digest
 from schedules.recurrence import Recurrence
@@ -362,6 +363,51 @@ def test_an_occurrence_is_closed_once_after_its_grace(memory: Store, library: Li
     facts = memory.journal.facts(kind="report.closed")
     assert [len(fact.body["occurrences"]) for fact in facts] == [0, 1]
     assert report.next_close(grace=GRACE, board=board, now=end) is None
+
+
+def whole_within(minutes: float, store: Store, library: Library) -> Programme:
+    """Submit a programme of a minute, in ten seconds, that may begin so many minutes late."""
+    waits = IfLate(action=Late.WHOLE, within=timedelta(minutes=minutes))
+    return submit(store, replace(draft(ready_sound(store, library)), if_late=waits))
+
+
+def test_an_occurrence_is_not_closed_while_a_box_may_begin_it_late(memory: Store, library: Library) -> None:
+    board = Board(memory.definitions, Settings())
+    report.close(grace=GRACE, board=board, store=memory, now=NOW)
+    programme = whole_within(30, memory, library)
+    start = NOW + timedelta(seconds=10)
+    over = start + timedelta(minutes=31)
+    for now in (start, start + timedelta(minutes=5), over - timedelta(microseconds=1)):
+        assert report.next_close(grace=GRACE, board=board, now=now) == over + GRACE
+        assert report.close(grace=GRACE, board=board, store=memory, now=now) == []
+    late = {"slot": f"{programme.id}@{start:%Y%m%dT%H%M%SZ}", "offset": 0.0, "late": 1800.0}
+    said = (
+        receipt(1, Outcome.STARTED, at=over - timedelta(minutes=1), **late),
+        receipt(2, Outcome.FINISHED, at=over, heard=60.0, **late),
+    )
+    memory.journal.store_receipts(receipts(*said), received_at=over)
+    assert report.close(grace=GRACE, board=board, store=memory, now=over + GRACE) == []
+    [closed] = report.close(grace=GRACE, board=board, store=memory, now=over + GRACE + timedelta(seconds=1))
+    assert (closed.summary.heard, closed.summary.unknown) == (1, 2)
+    assert [each.late for each in closed.clusters if each.cluster == "nam-chanh-1"] == [timedelta(minutes=30)]
+    assert report.close(grace=GRACE, board=board, store=memory, now=over + timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize("minutes", [0.5, 1.5, 10, 22.5, 30.5, 40])
+def test_a_withdrawal_lets_no_occurrence_escape_its_closing(memory: Store, library: Library, minutes: float) -> None:
+    """One of 05:20 is closed at 05:22: what was over by then is not looked at again."""
+    board = Board(memory.definitions, Settings())
+    report.close(grace=GRACE, board=board, store=memory, now=NOW)
+    later = Recurrence(start=datetime(2026, 3, 3, 5, 20))
+    other = submit(memory, draft(ready_sound(memory, library, "other"), recurrence=later))
+    programme = whole_within(30, memory, library)
+    withdrawn, closed = NOW + timedelta(seconds=10, minutes=minutes), []
+    times = [NOW + timedelta(seconds=second) for second in range(0, 3000, 20)]
+    for now in sorted({*times, withdrawn}):
+        if now == withdrawn:
+            schedule.withdraw(programme.id, by=OFFICIAL, store=memory, now=now)
+        closed += report.close(grace=GRACE, board=board, store=memory, now=now)
+    assert sorted(each.slot.id.partition("@")[0] for each in closed) == sorted([other.id, programme.id])
 
 
 def test_what_ended_while_the_server_was_down_is_closed_at_its_return(memory: Store, library: Library) -> None:

@@ -30,6 +30,7 @@ from broadcaster.store.port import (
 from broadcaster.store.records import Box, Enrolment, Official, Rendition, Role, Session, Sound, SoundState
 from broadcaster.store.tiny import TinyDefinitions
 from schedules.days import Days, DayType
+from schedules.lateness import JOIN, IfLate, Late
 from schedules.levels import Level, Side
 from schedules.programmes import Approval, IfTaken, Item, Programme, Yielding
 from schedules.recurrence import Every, Recurrence
@@ -327,6 +328,7 @@ def test_every_noun_comes_back_from_the_file_as_it_was(tmp_path: Path) -> None:
         recurrence=recurrence,
         tier="province",
         if_taken=IfTaken(action=Yielding.MOVE, most_move=timedelta(minutes=40)),
+        if_late=IfLate(action=Late.WHOLE, within=timedelta(minutes=30)),
         reason="Bão số 5",
         author="lan",
         created_at=NOW,
@@ -376,12 +378,35 @@ def test_every_noun_comes_back_from_the_file_as_it_was(tmp_path: Path) -> None:
         assert {name: getattr(store, name).all() for name in records} == {n: (r,) for n, r in records.items()}
 
 
-def test_file_of_a_loa_that_knew_fewer_nouns_opens(tmp_path: Path) -> None:
-    zone = {"id": "z", "name": "Ấp Chợ", "kind": "ấp", "parent": None, "area": None, "revision": 3}
-    content = json.dumps({"zones": {"z": zone}}).encode()
+def write_definitions(directory: Path, tables: dict[str, dict[str, object]]) -> None:
+    content = json.dumps(tables).encode()
     header = json.dumps({"format": "loa-definitions", "version": 1, "sha256": hashlib.sha256(content).hexdigest()})
     data = header.removesuffix("}").encode() + b', "content": \n' + content + b"\n}\n"
-    (tmp_path / "definitions.json").write_bytes(data)
+    (directory / "definitions.json").write_bytes(data)
+
+
+def test_programme_of_a_loa_that_knew_nothing_of_lateness_is_still_approved_and_joined(tmp_path: Path) -> None:
+    digest = "42ab" * 16
+    approved = "9a70b11cda3796395fb585e0c0a396a972f8488c003eaf75c1de2ebc5a32e2ff"
+    programme = {
+        "id": "p", "title": "Bản tin", "level": 3, "author": "lan", "created_at": "2026-01-31T12:00:00Z",
+        "items": [{"sound": digest, "rendition": digest, "duration": "PT5M"}],
+        "targets": {"zones": ["z"], "clusters": [], "tags": [], "excluded": [], "excluded_tags": []},
+        "recurrence": None, "tier": None, "if_taken": {"action": "move", "most_move": None}, "reason": None,
+        "approval": {"by": "lan", "at": "2026-01-31T12:00:00Z", "digest": approved},
+        "withdrawn_at": None, "failure": None, "revision": 2,
+    }  # fmt: skip
+    write_definitions(tmp_path, {"programmes": {"p": programme}})
+    with contextlib.closing(TinyDefinitions(tmp_path)) as store:
+        old = store.programmes.get("p")
+        assert (old.if_late, old.is_approved) == (JOIN, True)
+        changed = store.programmes.change("p", lambda each: replace(each, if_late=IfLate(action=Late.SKIP)))
+        assert (changed.revision, changed.is_approved) == (3, False), "what is heard is not what was approved"
+
+
+def test_file_of_a_loa_that_knew_fewer_nouns_opens(tmp_path: Path) -> None:
+    zone = {"id": "z", "name": "Ấp Chợ", "kind": "ấp", "parent": None, "area": None, "revision": 3}
+    write_definitions(tmp_path, {"zones": {"z": zone}})
     with contextlib.closing(TinyDefinitions(tmp_path)) as store:
         assert store.zones.all() == (Zone(id="z", name="Ấp Chợ", kind="ấp", revision=3),)
         assert store.day_types.all() == store.decisions.all() == ()

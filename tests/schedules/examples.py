@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from schedules.lateness import JOIN, IfLate, Late
 from schedules.levels import Level
 from schedules.programmes import Approval, IfTaken, Item, Occurrence, Programme, Yielding, content_digest
 from schedules.recurrence import Recurrence
@@ -103,6 +104,9 @@ def _in_time(each: Occurrence) -> Occurrence:
     return replace(each, approved_at=min(each.approved_at, each.start), ends_by=ends_by)
 
 
+lateness = st.sampled_from(
+    (JOIN, IfLate(action=Late.SKIP), *(IfLate(action=Late.WHOLE, within=within) for within in (7 * MINUTE, 12 * HOUR)))
+)
 # Minutes on a small grid, so that occurrences meet, abut and coincide often.
 minutes = st.integers(-30, 60).map(lambda minutes: NOON + timedelta(minutes=minutes))
 crowded = st.lists(
@@ -118,6 +122,7 @@ crowded = st.lists(
         if_taken=st.builds(
             IfTaken, action=st.sampled_from(Yielding), most_move=st.none() | st.sampled_from((3 * MINUTE, HOUR))
         ),
+        if_late=lateness,
     ).map(_in_time),
     max_size=25,
 ).map(_distinct)

@@ -11,7 +11,9 @@ from tests.schedules.examples import MINUTE, NOON
 LENGTH = 5 * MINUTE
 
 
-def play(outcome: str, offset: float = 0, heard: float = 0, reason: str | None = None, after: float = 0) -> Play:
+def play(
+    outcome: str, offset: float = 0, heard: float = 0, reason: str | None = None, after: float = 0, late: float = 0
+) -> Play:
     """Return what a receipt says; times in seconds, ``after`` noon."""
     return Play(
         outcome=outcome,
@@ -19,6 +21,7 @@ def play(outcome: str, offset: float = 0, heard: float = 0, reason: str | None =
         offset=timedelta(seconds=offset),
         heard=timedelta(seconds=heard),
         reason=reason,
+        late=timedelta(seconds=late),
     )
 
 
@@ -37,6 +40,10 @@ def play(outcome: str, offset: float = 0, heard: float = 0, reason: str | None =
         ([play("finished", heard=180)], Heard.PARTLY),
         ([play("interrupted", heard=300, reason="withdrawn")], Heard.HEARD),
         ([play("started"), play("interrupted", heard=60, reason="power_cut")], Heard.PARTLY),
+        ([play("started", late=600)], Heard.PARTLY),
+        ([play("started", late=600), play("finished", heard=300)], Heard.HEARD),
+        ([play("started", late=600), play("interrupted", heard=60, reason="air_taken")], Heard.PARTLY),
+        ([play("missed", reason="clock")], Heard.MISSED),
         ([play("missed", reason="no_sound")], Heard.MISSED),
         ([play("missed", heard=3)], Heard.PARTLY),
         ([play("refused", reason="quiet_hours")], Heard.MISSED),
@@ -83,6 +90,31 @@ def test_coverage_says_what_each_expected_cluster_is_known_to_have_said() -> Non
     } == FOUND
 
 
+def test_how_late_it_was_begun_is_told_of_what_sounded() -> None:
+    told = {
+        "on time": [play("started"), play("finished", heard=300)],
+        "late": [play("started", late=600), play("finished", heard=300, after=900)],
+        "late, and off for a while": [
+            play("started", late=600),
+            play("interrupted", heard=60, reason="off", after=700),
+            play("started", offset=90, late=600, after=800),
+            play("finished", offset=90, heard=210, after=900),
+        ],
+        "never": [play("missed", reason="off", late=600)],
+    }
+    found = coverage(
+        {"p@1": [*told]},
+        [(cluster, "p@1", each) for cluster, plays in told.items() for each in plays],
+        durations={"p@1": LENGTH},
+    )
+    assert [(each.outcome, each.late.total_seconds(), each.reason) for each in found["p@1"]] == [
+        (Heard.HEARD, 0, None),
+        (Heard.HEARD, 600, None),
+        (Heard.PARTLY, 600, "off"),
+        (Heard.MISSED, 0, "off"),
+    ]
+
+
 def test_a_summary_counts_every_expected_cluster_once() -> None:
     counted = summarise(covered for covers in FOUND.values() for covered in covers)
     assert counted == Summary(heard=1, partly=1, missed=2, unknown=2)
@@ -103,6 +135,7 @@ plays = st.lists(
         st.integers(0, 300),
         st.sampled_from([None, "power_cut", "no_sound"]),
         st.integers(0, 3),
+        st.sampled_from((0, 600)),
     ),
     max_size=6,
 )
@@ -124,7 +157,7 @@ def test_nothing_is_guessed(received: list[Play]) -> None:
     outcome = outcome_of(LENGTH, received)
     told = {one.outcome for one in received}
     if outcome is Heard.HEARD:
-        assert "finished" in told and max(one.heard for one in received) >= LENGTH - SLACK
+        assert told & {"finished", "interrupted"} and max(one.heard for one in received) >= LENGTH - SLACK
     if outcome is Heard.MISSED:
         assert told & {"missed", "refused"} and not told & {"started", "finished", "interrupted"}
     if not told - {"accepted"}:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.days import Days, DayType
+from schedules.lateness import JOIN, IfLate, Late
 from schedules.levels import Level, Policy, Side
 from schedules.plan import Plan
 from schedules.plans import Facts, Plans
@@ -215,6 +216,9 @@ rules = st.sampled_from(
 )
 
 
+LATE = (IfLate(action=Late.WHOLE, within=12 * HOUR), JOIN, IfLate(action=Late.WHOLE, within=20 * MINUTE))
+
+
 def programmes(asked: Schedule) -> list[Programme]:
     return [
         approved(
@@ -224,6 +228,7 @@ def programmes(asked: Schedule) -> list[Programme]:
             recurrence=at_local(*divmod(quarter * 15, 60)),
             targets=Targets(zones=(zone,)),
             tier=tier,
+            if_late=LATE[number % len(LATE)],
         )
         for number, (quarter, minutes, level, zone, tier) in enumerate(asked)
     ]

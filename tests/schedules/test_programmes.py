@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schedules.lateness import JOIN, IfLate, Late
 from schedules.levels import Level
 from schedules.programmes import LEAD, Approval, Item, Programme, ProgrammeState, content_digest, occurrences
 from schedules.recurrence import Recurrence
@@ -51,6 +52,8 @@ def test_duration_is_the_sum_of_what_is_prepared() -> None:
         {"targets": Targets(zones=("commune",), excluded=("school",))},
         {"targets": Targets(clusters=("commune",))},
         {"level": Level.PRIORITY},
+        {"if_late": IfLate(action=Late.SKIP)},
+        {"if_late": IfLate(action=Late.WHOLE, within=30 * MINUTE)},
         {"recurrence": None},
         {"recurrence": Recurrence(start=datetime(2026, 3, 2, 3))},
         {"recurrence": Recurrence(start=datetime(2026, 3, 2, 5), rule="FREQ=DAILY")},
@@ -73,6 +76,16 @@ def test_an_approval_holds_when_only_the_label_changes(change: dict[str, Any]) -
     assert replace(approved(), **change).state is ProgrammeState.APPROVED
 
 
+def test_what_a_programme_does_not_say_has_no_part_in_its_digest() -> None:
+    known = "49ea7c9003ab5a166050358d600fb5d2853e53e48c916a31f9f7a6c5e98d0de8"
+    assert content_digest(programme()) == content_digest(programme(if_late=JOIN)) == known, "old approvals stay good"
+
+
+def test_how_long_it_may_wait_is_content() -> None:
+    waits = [programme(if_late=IfLate(action=Late.WHOLE, within=minutes * MINUTE)) for minutes in (5, 6, 720)]
+    assert len({content_digest(each) for each in (*waits, programme())}) == 4
+
+
 def test_the_order_of_targets_is_not_content_and_that_of_items_is() -> None:
     one, other = item(name="a"), item(name="b")
     assert content_digest(programme(targets=Targets(zones=("x", "y")))) == content_digest(
@@ -86,6 +99,12 @@ def test_occurrences_are_named_by_their_start_and_carry_what_is_played() -> None
     assert found.id == "p@20260302T220000Z"
     assert (found.start, found.end, found.items) == (utc("2026-03-02T22:00"), utc("2026-03-02T22:05"), (item(),))
     assert (found.revision, found.title, found.level, found.approved_at) == (1, "Bản tin sáng", 3, NOON - 20 * DAY)
+
+
+def test_occurrences_carry_what_becomes_of_them_if_they_are_late() -> None:
+    whole = IfLate(action=Late.WHOLE, within=HOUR)
+    found = occurrences(approved(recurrence=DAILY, if_late=whole), NOON, NOON + 3 * DAY, SAIGON)
+    assert [each.if_late for each in found] == [whole] * 3
 
 
 def test_an_occurrence_belongs_to_every_window_that_it_sounds_in() -> None:

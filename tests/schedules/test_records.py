@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from schedules.arbitration import Verdict, arbitrate
 from schedules.coverage import ClusterCoverage, Heard, Play, Summary
+from schedules.lateness import IfLate, Late
 from schedules.levels import Level, Policy
 from schedules.programmes import Programme, content_digest
 from schedules.recurrence import Recurrence
@@ -35,11 +36,12 @@ VERDICTS = arbitrate([occurrence("a", 0, 10), occurrence("b", 5, 10, Level.PRIOR
         RECURRENCE,
         programme(recurrence=RECURRENCE),
         programme(recurrence=None, failure="not_audio"),
+        programme(if_late=IfLate(action=Late.WHOLE, within=MINUTE)),
         approved(recurrence=RECURRENCE, withdrawn_at=NOON + DAY),
         *VERDICTS,
         build(VERDICTS, NOON, NOON + DAY),
         Play(outcome="finished", at=NOON, heard=MINUTE),
-        ClusterCoverage(cluster="c", outcome=Heard.PARTLY, heard=MINUTE, reason="power_cut"),
+        ClusterCoverage(cluster="c", outcome=Heard.PARTLY, heard=MINUTE, reason="power_cut", late=HOUR),
         Summary(heard=1, unknown=2),
     ],
     ids=lambda record: type(record).__name__,
