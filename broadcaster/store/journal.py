@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from broadcaster.store.chains import BROKEN, Spans, Stored, Verified, complete_through, verify
 from broadcaster.store.lock import FileLock
 from broadcaster.store.port import RevisionConflict, Unwritable
 from broadcaster.store.records import Fact, Publication
@@ -62,6 +63,8 @@ CREATE TABLE answers (
 );
 CREATE INDEX answers_by_at ON answers (at);
 """
+_CHAINS: Final = "CREATE TABLE IF NOT EXISTS chains (box TEXT PRIMARY KEY, through INTEGER, chain TEXT NOT NULL)"
+"""Added at the opening, because the journal of an earlier Loa has none."""
 
 
 class SqliteJournal:
@@ -78,6 +81,8 @@ class SqliteJournal:
             )
         try:
             self._file = SqliteFile(path, schema=_SCHEMA, application_id=APPLICATION_ID, version=VERSION)
+            with self._file.writing() as run:
+                run(_CHAINS)
             # Read at every turn of the publish loop and written by this process only, so kept in memory, too.
             self._publications = self._read_publications()
             self._statuses = self._read_statuses()
@@ -121,52 +126,55 @@ class SqliteJournal:
 
     # Receipts
 
-    def store_receipts(self, message: Receipts, *, received_at: datetime) -> tuple[Sequence[Receipt], int]:
-        """Store the receipts that are new; return them and how far this box's receipts are complete."""
-        received = _number(received_at)
-        rows = [
-            (
-                message.box,
-                receipt.sequence,
-                message.cluster,
-                receipt.slot,
-                _number(receipt.at),
-                received,
-                _text(receipt),
-            )
-            for receipt in message.receipts
-        ]
+    def store_receipts(self, message: Receipts, *, received_at: datetime) -> Stored:
+        """Store the receipts that are new; return them, how far they are complete, and where the chain broke."""
+        box, received = message.box, _number(received_at)
         insert = (
             "INSERT INTO receipts (box, sequence, cluster, slot, at, received_at, receipt)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (box, sequence) DO NOTHING"
         )
         with self._file.writing() as run:
-            new = [
-                receipt for receipt, row in zip(message.receipts, rows, strict=True) if run(insert, row).rowcount == 1
-            ]
+            new = []
+            for said in message.receipts:
+                row = (box, said.sequence, message.cluster, said.slot, _number(said.at), received, _text(said))
+                if run(insert, row).rowcount == 1:
+                    new.append(said)
             for outcome, count in Counter(receipt.outcome.value for receipt in new).items():
                 run(
                     "INSERT INTO outcomes VALUES (?, ?) ON CONFLICT (outcome)"
                     " DO UPDATE SET receipts = receipts + excluded.receipts",
                     (outcome, count),
                 )
-            return new, self._complete(run, message.box, message.oldest)
+            broken = self._verify(run, message) if new else None
+            if broken is not None:
+                told = json.dumps({"sequence": broken})
+                run("INSERT INTO facts (at, kind, subject, body) VALUES (?, ?, ?, ?)", (received, BROKEN, box, told))
+            return Stored(new, self._complete(run, message), broken)
 
-    def _complete(self, run: Run, box: str, oldest: int) -> int:
+    def _complete(self, run: Run, message: Receipts) -> int:
         """Move the box's cursor over what is now complete, and return it: each receipt is passed once."""
-        row = run("SELECT through FROM complete WHERE box = ?", (box,)).fetchone()
-        through = max(row[0] if row else 0, oldest - 1)
-        for (sequence,) in run(
-            "SELECT sequence FROM receipts WHERE box = ? AND sequence > ? ORDER BY sequence", (box, through)
-        ):
-            if sequence != through + 1:
-                break
-            through = sequence
-        run(
-            "INSERT INTO complete VALUES (?, ?) ON CONFLICT (box) DO UPDATE SET through = excluded.through",
-            (box, through),
-        )
+        row = run("SELECT through FROM complete WHERE box = ?", (message.box,)).fetchone()
+        known = max(row[0] if row else 0, message.oldest - 1)
+        above = "SELECT sequence FROM receipts WHERE box = ? AND sequence > ? ORDER BY sequence"
+        stored = (sequence for (sequence,) in run(above, (message.box, known)))
+        through = complete_through(known, Spans(message.dropped), stored)
+        replace = "INSERT INTO complete VALUES (?, ?) ON CONFLICT (box) DO UPDATE SET through = excluded.through"
+        run(replace, (message.box, through))
         return through
+
+    def _verify(self, run: Run, message: Receipts) -> int | None:
+        """Follow the box's chain as far as it goes now; return where it was found broken."""
+        row = run("SELECT through, chain FROM chains WHERE box = ?", (message.box,)).fetchone()
+        above = "SELECT receipt FROM receipts WHERE box = ? AND sequence > ? ORDER BY sequence"
+
+        def stored(after: int) -> Iterator[Receipt]:
+            return (Receipt.model_validate_json(text) for (text,) in run(above, (message.box, after)))
+
+        with self._understanding():
+            verified, broken = verify(Verified(*row) if row else None, message, stored)
+        if verified is not None:
+            run("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (message.box, *verified))
+        return broken
 
     def receipts(
         self,

@@ -25,6 +25,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from broadcaster.store.chains import Stored
 from broadcaster.store.records import Box, Enrolment, Fact, Official, Publication, Session, Sound
 from devices.messages import Receipt, Receipts, Status
 from schedules.days import DayType
@@ -184,13 +185,17 @@ class Journal(Protocol):
         """Return the sequence of the newest fact, 0 if there is none."""
         ...
 
-    def store_receipts(self, message: Receipts, *, received_at: datetime) -> tuple[Sequence[Receipt], int]:
+    def store_receipts(self, message: Receipts, *, received_at: datetime) -> Stored:
         """Store the receipts that are new; return them and how far this box's receipts are complete.
 
-        A receipt whose sequence is stored already is the same receipt again and is passed over. The second
-        value is the highest ``n`` such that every sequence from ``message.oldest`` to ``n`` is stored
-        (what lies below ``oldest`` will never come): the number to acknowledge. It never falls, so a message
-        that was overtaken by a later one, with a higher ``oldest``, changes nothing that was acknowledged.
+        A receipt whose sequence is stored already is the same receipt again and is passed over. They are complete
+        through the highest ``n`` such that every sequence from ``message.oldest`` to ``n`` is stored or in
+        ``message.dropped`` (those and what lies below ``oldest`` will never come): the number to acknowledge. It
+        never falls, so a message that was overtaken by a later one, with a higher ``oldest``, changes nothing that
+        was acknowledged.
+
+        Where the chain that the box tells does not fit the stored receipts, they are stored all the same (the box
+        has signed them), and a fact ``receipts.chain_broken`` is, once a break: see ``chains.py``.
         """
         ...
 

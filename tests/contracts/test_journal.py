@@ -16,7 +16,8 @@ from broadcaster.store.journal import SqliteJournal
 from broadcaster.store.port import Damaged, Journal, RevisionConflict, Unwritable
 from broadcaster.store.records import Publication
 from broadcaster.store.sqlite import SqliteFile
-from devices.messages import Outcome, Receipt, Receipts, Status
+from devices.chain import START, link
+from devices.messages import Dropped, Outcome, Receipt, Receipts, Status
 from tests.fakes.store import MemoryJournal
 
 NOW = datetime(2025, 3, 9, 22, 0, 0, 123456, tzinfo=UTC)
@@ -112,17 +113,17 @@ class TestFacts:
 
 class TestReceipts:
     def test_new_receipts_are_stored_once(self, journal: Journal) -> None:
-        assert journal.store_receipts(message(1, 2), received_at=NOW) == ([receipt(1), receipt(2)], 2)
-        assert journal.store_receipts(message(2, 3), received_at=NOW) == ([receipt(3)], 3)
-        assert journal.store_receipts(message(1, 2, 3), received_at=NOW) == ([], 3)
+        assert journal.store_receipts(message(1, 2), received_at=NOW)[:2] == ([receipt(1), receipt(2)], 2)
+        assert journal.store_receipts(message(2, 3), received_at=NOW)[:2] == ([receipt(3)], 3)
+        assert journal.store_receipts(message(1, 2, 3), received_at=NOW)[:2] == ([], 3)
         assert [row[3].sequence for row in journal.receipts()] == [1, 2, 3]
 
     def test_sequence_twice_in_one_message_is_one_receipt(self, journal: Journal) -> None:
-        assert journal.store_receipts(message(1, 1), received_at=NOW) == ([receipt(1)], 1)
+        assert journal.store_receipts(message(1, 1), received_at=NOW)[:2] == ([receipt(1)], 1)
 
     def test_boxes_count_apart(self, journal: Journal) -> None:
         journal.store_receipts(message(1, 2, 3), received_at=NOW)
-        assert journal.store_receipts(message(1, box="box-2"), received_at=NOW) == ([receipt(1)], 1)
+        assert journal.store_receipts(message(1, box="box-2"), received_at=NOW)[:2] == ([receipt(1)], 1)
 
     @pytest.mark.parametrize(
         ("messages", "through"),
@@ -177,12 +178,90 @@ class TestReceipts:
 
     def test_threads_that_bring_the_same_receipts_store_them_once(self, journal: Journal) -> None:
         def bring(start: int) -> int:
-            news, _ = journal.store_receipts(message(*range(start, start + 20)), received_at=NOW)
-            return len(news)
+            return len(journal.store_receipts(message(*range(start, start + 20)), received_at=NOW).new)
 
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(bring, [1, 11, 21, 31] * 4)) == 50
-        assert journal.store_receipts(message(1), received_at=NOW) == ([], 50)
+        assert journal.store_receipts(message(1), received_at=NOW)[:2] == ([], 50)
+
+
+def chained(*sequences: int, lost: int = 0, oldest: int = 1, dropped: tuple[Dropped, ...] = ()) -> Receipts:
+    """Return a message of a box whose log begins at receipt 1, or anew behind receipt ``lost``."""
+    said = message(*sequences, oldest=oldest)
+    return said.model_copy(update={"previous": value(sequences[0] - 1, lost=lost), "dropped": dropped or None})
+
+
+def value(sequence: int, *, lost: int = 0) -> str:
+    chain = START
+    for each in range(lost + 1, sequence + 1):
+        chain = link(chain, receipt(each))
+    return chain
+
+
+def left(first: int, last: int) -> Dropped:
+    return Dropped(first=first, last=last, chain=value(last))
+
+
+LIE = "ab" * 32
+SILLY = (Dropped(first=9, last=4, chain=LIE), Dropped(first=2**53, last=2**53, chain=LIE))
+
+
+class TestChain:
+    @pytest.mark.parametrize(
+        ("messages", "broken"),
+        [
+            ([chained(1, 2), chained(3, 4)], [None, None]),
+            ([chained(5, 6, oldest=5), chained(7)], [None, None]),
+            ([chained(1, 2), chained(1, 2), chained(2, 3), chained(1, 2, 3, 4)], [None] * 4),
+            ([chained(4, 5), chained(1, 2), chained(3), chained(6)], [None] * 4),
+            ([chained(1, 2), chained(5, 6), chained(3, 4), chained(7)], [None] * 4),
+            ([message(1, 2), message(3, 9, oldest=9), message(10)], [None] * 3),
+            ([message(1, 2), chained(3, 4), message(5), chained(6)], [None] * 4),
+            ([chained(1, 2), chained(3).model_copy(update={"previous": LIE})], [None, 3]),
+            ([chained(1, 2), chained(1, 2, 3).model_copy(update={"previous": LIE}), chained(4)], [None, 1, 4]),
+            ([chained(1, 2), chained(3, 4, lost=2), chained(3, 4, lost=2), chained(5, lost=2)], [None, 3, None, None]),
+            ([chained(1, 2), chained(5, 6, lost=4), chained(3, 4), chained(7, lost=4)], [None, None, None, 7]),
+            ([chained(1, 2), chained(9, oldest=9), chained(10, oldest=9)], [None, 3, None]),
+        ],
+    )
+    def test_what_does_not_fit_is_a_break_and_what_comes_twice_or_late_is_none(
+        self, journal: Journal, messages: list[Receipts], broken: list[int | None]
+    ) -> None:
+        assert [journal.store_receipts(each, received_at=NOW).broken for each in messages] == broken
+        facts = journal.facts(kind="receipts.chain_broken", subject="box-1")
+        assert [(fact.body, fact.at, fact.by) for fact in facts] == [
+            ({"sequence": sequence}, NOW, None) for sequence in broken if sequence
+        ]
+        stored = {receipt.sequence for each in messages for receipt in each.receipts}
+        assert {row[3].sequence for row in journal.receipts()} == stored, "they are signed: stored all the same"
+
+    def test_a_message_that_brings_nothing_new_tells_nothing(self, journal: Journal) -> None:
+        journal.store_receipts(chained(1, 2), received_at=NOW)
+        lie = chained(1, 2).model_copy(update={"previous": LIE})
+        assert journal.store_receipts(lie, received_at=NOW) == ([], 2, None)
+
+    @pytest.mark.parametrize(
+        ("messages", "through"),
+        [
+            ([chained(1, 2, 6, 7, dropped=(left(3, 5),))], [7]),
+            ([chained(1, 6, dropped=(left(3, 5),)), chained(2, dropped=(left(3, 5),))], [1, 6]),
+            ([chained(1, 2), chained(9, dropped=(left(3, 5), left(6, 8)))], [2, 9]),
+            ([chained(1, 2, 3, 4), chained(8, dropped=(left(2, 7),))], [4, 8]),
+            ([chained(1, 2), chained(12, oldest=12, dropped=(left(1, 11),)), chained(13)], [2, 12, 13]),
+            ([chained(1, 5, 9, 10, dropped=(left(2, 4), left(6, 8))), chained(11)], [10, 11]),
+            ([chained(1), chained(2, dropped=(left(3, 3), *SILLY))], [1, 3]),
+        ],
+    )
+    def test_what_left_a_full_box_is_passed_over_and_no_break(
+        self, journal: Journal, messages: list[Receipts], through: list[int]
+    ) -> None:
+        stored = [journal.store_receipts(each, received_at=NOW) for each in messages]
+        assert ([each.complete for each in stored], {each.broken for each in stored}) == (through, {None})
+
+    def test_a_box_that_lies_about_what_left_is_found_out(self, journal: Journal) -> None:
+        lie = Dropped(first=3, last=5, chain=LIE)
+        journal.store_receipts(chained(1, 2, 6, dropped=(lie,)), received_at=NOW)
+        assert journal.store_receipts(chained(7), received_at=NOW).broken == 7
 
 
 class TestWhatIsReplaced:
@@ -256,7 +335,19 @@ class TestFile:
         with contextlib.closing(SqliteJournal(written / FILE)) as journal:
             assert journal.last_sequence() == 300
             assert journal.append("a.b", "x", by=None, at=NOW, body={}).sequence == 301
-            assert journal.store_receipts(message(3, 4), received_at=NOW) == ([receipt(4)], 4)
+            assert journal.store_receipts(message(3, 4), received_at=NOW)[:2] == ([receipt(4)], 4)
+
+    def test_a_chain_is_followed_over_a_restart(self, tmp_path: Path) -> None:
+        for said, broken in ((chained(1, 2), None), (chained(3), None), (chained(4, lost=3), 4)):
+            with contextlib.closing(SqliteJournal(tmp_path / FILE)) as journal:
+                assert journal.store_receipts(said, received_at=NOW).broken == broken
+
+    def test_a_journal_of_an_earlier_loa_opens_and_takes_the_first_value_that_it_is_told(self, written: Path) -> None:
+        with contextlib.closing(sqlite3.connect(written / FILE)) as connection:
+            connection.execute("DROP TABLE chains")
+        with contextlib.closing(SqliteJournal(written / FILE)) as journal:
+            assert journal.store_receipts(chained(4, lost=2), received_at=NOW)[1:] == (4, None)
+            assert journal.store_receipts(chained(5, lost=3), received_at=NOW)[1:] == (5, 5)
 
     def test_close_leaves_one_file_and_may_be_called_twice(self, written: Path) -> None:
         assert {path.name for path in written.iterdir()} == {FILE, "journal.lock"}

@@ -5,7 +5,16 @@ import heapq
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from devices.agent.clock import SystemClock
+
 START = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
+
+
+class TrueClock(SystemClock):
+    """The clocks of this machine, with a time daemon that vouches for them."""
+
+    def synchronised(self) -> float | None:
+        return 0.001
 
 
 class HandClock:
@@ -16,6 +25,11 @@ class HandClock:
         self._elapsed = 0.0
         self.doubt: float | None = 0.0
         """What the kernel says of the wall clock; None: nothing disciplines it."""
+        self.boot = "hand"
+        self.fast = 0.0
+        """The ratio by which the oscillator under both clocks is too fast."""
+        self.true = start
+        """What time it really is."""
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -25,13 +39,13 @@ class HandClock:
     def monotonic(self) -> float:
         return self._elapsed
 
-    boot = "hand"
-
     def synchronised(self) -> float | None:
         return self.doubt
 
     def turn(self, seconds: float) -> None:
         """Let both clocks run on."""
+        self.true += timedelta(seconds=seconds)
+        seconds *= 1 + self.fast
         self._elapsed += seconds
         self._now += timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= self._elapsed + 1e-9:

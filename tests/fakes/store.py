@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, cast
 
+from broadcaster.store.chains import BROKEN, Spans, Stored, Verified, complete_through, verify
 from broadcaster.store.port import AlreadyExists, Collection, NotFound, Record, RevisionConflict
 from broadcaster.store.records import Box, Enrolment, Fact, Official, Publication, Session, Sound
 from devices.messages import Receipt, Receipts, Status
@@ -145,7 +146,8 @@ class MemoryJournal:
         self._lock = threading.RLock()
         self._facts: list[Fact] = []
         self._receipts: list[tuple[int, str, str, Receipt]] = []
-        self._known: dict[str, set[int]] = {}
+        self._known: dict[str, dict[int, Receipt]] = {}
+        self._verified: dict[str, Verified | None] = {}
         self._through: dict[str, int] = {}
         self._publications: dict[str, Publication] = {}
         self._statuses: dict[str, tuple[datetime, Status]] = {}
@@ -174,21 +176,29 @@ class MemoryJournal:
     def last_sequence(self) -> int:
         return len(self._facts)
 
-    def store_receipts(self, message: Receipts, *, received_at: datetime) -> tuple[Sequence[Receipt], int]:
+    def store_receipts(self, message: Receipts, *, received_at: datetime) -> Stored:
         _require_aware(received_at)
         new = []
         with self._lock:
-            known = self._known.setdefault(message.box, set())
+            known = self._known.setdefault(message.box, {})
             for receipt in message.receipts:
                 if receipt.sequence not in known:
-                    known.add(receipt.sequence)
+                    known[receipt.sequence] = receipt
                     new.append(receipt)
                     self._receipts.append((len(self._receipts) + 1, message.box, message.cluster, receipt))
+
+            def stored(after: int) -> Iterator[Receipt]:
+                return (known[sequence] for sequence in sorted(known) if sequence > after)
+
             through = max(self._through.get(message.box, 0), message.oldest - 1)
-            while through + 1 in known:
-                through += 1
+            through = complete_through(through, Spans(message.dropped), (each.sequence for each in stored(through)))
             self._through[message.box] = through
-            return new, through
+            broken = None
+            if new:
+                self._verified[message.box], broken = verify(self._verified.get(message.box), message, stored)
+            if broken is not None:
+                self.append(BROKEN, message.box, by=None, at=received_at, body={"sequence": broken})
+            return Stored(new, through, broken)
 
     def receipts(
         self,
