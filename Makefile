@@ -36,6 +36,7 @@ bench: dev
 
 soak: dev
 	SOAK=20 $(BIN)/pytest tests/schedules --timeout 3600
+	SOAK=100 $(BIN)/pytest tests/simulation
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-_NOT_SCRIPTS = {"__init__", "__main__", "figures", "town"}
+_NOT_SCRIPTS = {"__init__", "__main__", "crowd", "days", "figures", "meter", "pulse", "softcard", "together", "town"}
 
 
 def main(names: list[str]) -> int:

@@ -82,7 +82,7 @@ def town(directory: Path, clusters: int) -> Iterator[Town]:
         process.wait(15)
 
 
-def resident_mb(pid: int, *, peak: bool = False) -> float:
+def resident_mb(pid: int | str, *, peak: bool = False) -> float:
     """Return the resident memory of a process in megabytes (1,000,000 bytes), now or at its peak."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -32,8 +32,8 @@ from broadcaster.store.store import Store
 from broadcaster.store.tiny import TinyDefinitions
 from broadcaster.timers import Timers
 from broadcaster.wakeups import Wakeup, Wakeups
-from devices.agent.clock import SystemClock
 from devices.agent.loops import end, keep
+from devices.agent.timing.clock import Clock, SystemClock
 from devices.link import connect
 
 log = logging.getLogger(__name__)
@@ -136,8 +136,12 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
         library = Library(directory / "sounds")
         progress = _Progress()
         intake = Intake(store=store)
-        publisher = Publisher(store=store, intake=intake, key=key, address=address, connect=connect)
         board = Board(store.definitions, settings)
+        clock = SystemClock()
+        publisher = Publisher(store=store, intake=intake, key=key, address=address, connect=connect, clock=clock)
+        planner = Planner(
+            store=store, board=board, settings=settings, key=key, planned=progress.mark_planned, clock=clock
+        )
         timers = Timers(settings, store, board)
         context = Context(
             settings=settings,
@@ -148,24 +152,24 @@ async def running(settings: Settings) -> AsyncIterator[Context]:
             playlist_keys=(key.public(),),
             readiness=lambda: {"plan": progress.planned, "broker": publisher.connected},
             dropped=lambda: dict(intake.refused),
+            line_since=lambda: publisher.line_since,
         )
         await stack.enter_async_context(timers.running())
         loops = {
             "prepare": context.preparation.run,
-            "plan": Planner(store=store, board=board, settings=settings, key=key, planned=progress.mark_planned).run,
+            "plan": planner.run,
             "publish": publisher.run,
             "report": timers.run,
         }
-        await stack.enter_async_context(_tasks(loops))
+        await stack.enter_async_context(_tasks(loops, clock))
         await stack.enter_async_context(_answering(context, listener))
         log.info("server ready address=http://%s:%d data=%s", settings.http.host, settings.http.port, directory)
         yield context
 
 
 @asynccontextmanager
-async def _tasks(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+async def _tasks(loops: Mapping[str, Callable[[], Awaitable[None]]], clock: Clock) -> AsyncIterator[None]:
     """Run every loop; one that fails is begun again, and ends no other."""
-    clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(keep(name, loop, clock), name=name) for name, loop in loops.items()]
         try:

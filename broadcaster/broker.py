@@ -64,6 +64,7 @@ class Mosquitto:
             f"listener {settings.port} {settings.host}\n"
             "allow_anonymous true\n"
             "persistence false\n"
+            "set_tcp_nodelay true\n"  # else an answer waits 40 ms for the acknowledgement of what went before it
             f"max_packet_size {LONGEST_BYTES + 1024}\n"
             "max_queued_messages 10000\n"
             "max_inflight_messages 100\n"

@@ -65,6 +65,53 @@ def demo(config: ConfigFile = None) -> None:
 
 
 @app.command()
+def simulate(
+    boxes: Annotated[int, typer.Option("--boxes", min=1, max=20_000, help="How many.")] = 100,
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="URL", help="A server that runs; default: one of its own.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="The admin to sign in as, at --server.")] = "admin",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the admin's password from standard input instead of asking.")
+    ] = False,
+    zone: Annotated[str, typer.Option("--zone", help="Where clusters are added for the boxes.")] = "simulation",
+    directory: Annotated[Path, typer.Option("--dir", help="Keeps the boxes for the next time.")] = Path(
+        "data/simulation"
+    ),
+    weather: Annotated[str, typer.Option("--weather", metavar="calm|rough|storm", help="What goes wrong.")] = "calm",
+    seed: Annotated[int, typer.Option("--seed", help="The same weather again.")] = 1,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0.1, help="Default: until Ctrl-C.")] = None,
+) -> None:
+    """Run many boxes in one process: the real agent, silent, in weather that can be chosen."""
+    from broadcaster import simulate as simulation
+    from broadcaster.children import ChildError
+    from broadcaster.remote import RemoteError
+    from devices.agent.config import BoxError
+
+    if weather not in simulation.HASTE:
+        _refuse(ValueError(f"there is no weather {weather!r}; take {', '.join(simulation.HASTE)}"))
+    password = ""
+    if server is not None:
+        password = sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    logging.basicConfig(level="ERROR", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asked = simulation.Asked(
+        boxes=boxes,
+        directory=directory.absolute(),
+        server=server,
+        name=name,
+        password=password,
+        zone=zone,
+        weather=weather,
+        seed=seed,
+        minutes=minutes,
+    )
+    try:
+        simulation.run(asked)
+    except (simulation.CannotSimulate, ChildError, RemoteError, BoxError) as error:
+        _refuse(error)
+
+
+@app.command()
 def timeline(
     context: typer.Context,
     cluster: Annotated[

@@ -21,8 +21,8 @@ from broadcaster.remote import Remote, signed_in
 from broadcaster.store.directory import usable
 from broadcaster.store.records import Role
 from broadcaster.store.tiny import TinyDefinitions
-from devices.agent.device import device_available
 from devices.agent.enrolment import enrol
+from devices.agent.sound.portaudio import device_available
 
 ADMIN: Final = "admin"
 ZONES: Final = (

@@ -32,9 +32,6 @@ PLAYLIST: Final = "loa-playlist"
 STATUS: Final = "loa-status"
 RECEIPTS: Final = "loa-receipts"
 ACKNOWLEDGEMENT: Final = "loa-acknowledgement"
-TIME_REQUEST: Final = "loa-time-request"
-TIME: Final = "loa-time"
-BEACON: Final = "loa-beacon"
 
 MOST_SLOTS: Final = 4096
 MOST_HOURS: Final = 64
@@ -42,6 +39,8 @@ MOST_HOURS: Final = 64
 MOST_HOLDS: Final = 256
 MOST_RECEIPTS: Final = 100
 """Receipts in one message; a box with more sends several messages."""
+MOST_DROPPED: Final = 256
+"""Spans of receipts that left a full box, in one message."""
 
 
 class Document(BaseModel):
@@ -190,7 +189,9 @@ class Status(Document):
     clock_doubt: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Seconds by which its time may be wrong; absent where nothing bounds it."""
     clock_offset: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Seconds by which its system clock is ahead of the time that it plays by."""
+    """Seconds by which its system clock is ahead of the server's time, or of its own until it has an answer."""
+    session: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """That of the last beacon it has heard: made after the server's session began, whatever either clock says."""
     silent: Code | None = None
     """Why nothing but emergencies would sound now: ``clock`` (too much doubt), ``expired``, ``no_output``."""
     amplifier: Code | None = None
@@ -225,7 +226,7 @@ class Receipt(Part):
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     sequence: Annotated[int, Field(ge=1, le=MOST)]
-    """Counts this box's receipts from 1 without gaps."""
+    """Counts this box's receipts from 1; what is left out is among ``Receipts.dropped``."""
     at: Instant
     outcome: Outcome
     playlist: Version | None = None
@@ -240,6 +241,15 @@ class Receipt(Part):
     rendition: Digest | None = None
 
 
+class Dropped(Part):
+    """Receipts from ``first`` to ``last`` that will never come: the box held more than it can."""
+
+    first: Annotated[int, Field(ge=1, le=MOST)]
+    last: Annotated[int, Field(ge=1, le=MOST)]
+    chain: Digest
+    """The chain's value after the last of them."""
+
+
 class Receipts(Document):
     """Receipts that the server has not yet acknowledged: box → server, signed by the box."""
 
@@ -248,6 +258,10 @@ class Receipts(Document):
     oldest: Annotated[int, Field(ge=1, le=MOST)]
     """Lowest sequence that the box still holds; nothing below it will ever come."""
     receipts: Annotated[tuple[Receipt, ...], Field(min_length=1, max_length=MOST_RECEIPTS)]
+    previous: Digest | None = None
+    """The chain's value before the first of the receipts, see ``devices/chain.py``."""
+    dropped: Annotated[tuple[Dropped, ...], Field(max_length=MOST_DROPPED)] | None = None
+    """What is missing among the receipts that are not acknowledged; by sequence."""
 
 
 class Acknowledgement(Document):
@@ -260,58 +274,3 @@ class Acknowledgement(Document):
     through: Count
     """Every receipt with this sequence or a lower one is in the server's store."""
     at: Instant
-
-
-class TimeRequest(Document):
-    """A box asks what time it is: box → server, signed by the box, not retained."""
-
-    box: Id
-    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    """Random; the answer repeats it, so that an old answer is good for nothing."""
-
-
-class Time(Document):
-    """The answer: server → box, signed by the playlist key, not retained."""
-
-    box: Id
-    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    received: Instant
-    """When the server had the request, by its clock."""
-    sent: Instant
-    """When the server signed the answer. What lies between is not the line's."""
-
-
-class Beacon(Document):
-    """The server lives, and it is at least this late: server → all, retained, signed by the playlist key."""
-
-    at: Instant
-    session: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
-    """Made anew with each session of the server with the broker. A box that sees a new one tells its status."""
-
-
-class BrokerAddress(Part):
-    """Where the site's MQTT broker listens. ``host`` absent: the host that the box enrolled with."""
-
-    host: Name | None = None
-    port: Annotated[int, Field(ge=1, le=65535)]
-
-
-class EnrolmentRequest(BaseModel):
-    """What a box sends over HTTP to take its place: the one-time code and its public key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    code: Annotated[str, StringConstraints(min_length=4, max_length=64)]
-    public_key: dict[str, str]
-    """A public Ed25519 JWK; the private half never leaves the box."""
-    software: Name | None = None
-
-
-class BoxSettings(Part):
-    """What the server answers: the box's place and whom it trusts from now on."""
-
-    box: Id
-    cluster: Id
-    broker: BrokerAddress
-    playlist_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=8)]
-    """Public JWKs whose signatures on playlists and acknowledgements count."""

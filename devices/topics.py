@@ -14,6 +14,7 @@ their id as one. The pattern also keeps ``/ + #`` out of topics.
 """
 
 _BOX_TOPIC = re.compile(rf"{ROOT}/boxes/(?P<box>{ID_PATTERN})/(?P<kind>status|receipts)")
+_REQUEST_TOPIC = re.compile(rf"{ROOT}/boxes/(?P<box>{ID_PATTERN})/time-request")
 
 
 def playlist(cluster: str) -> str:
@@ -51,7 +52,13 @@ def beacon() -> str:
     return f"{ROOT}/beacon"
 
 
+def asker(topic: str) -> str | None:
+    """Return the box of a topic on which it asks for the time, or None for any other topic."""
+    found = _REQUEST_TOPIC.fullmatch(topic)
+    return found["box"] if found else None
+
+
 def sender(topic: str) -> tuple[str, str] | None:
-    """Return ``(box, "status" | "receipts")`` of a topic that a box publishes to, or None for any other."""
+    """Return ``(box, "status" | "receipts")`` of a topic on which a box reports, or None for any other."""
     found = _BOX_TOPIC.fullmatch(topic)
     return (found["box"], found["kind"]) if found else None

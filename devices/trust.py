@@ -13,6 +13,9 @@ Order of the checks, each before anything behind it is looked at:
 6. slots in order, none overlapping, every rendition named
 7. its version is not lower than the one held, and not another document under the same version
 8. it has not expired
+
+A beacon goes through 1 to 4 and then 7, by its instant. An answer with the time goes through 1 to 5; whether it was
+asked for is looked at where it was asked (``agent/asking.py``): one that comes late is no attack.
 """
 
 import hashlib
@@ -23,12 +26,14 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from devices import envelope, messages
+from devices import envelope, messages, times
 from devices.envelope import EnvelopeError, PublicKey
 
-Report = TypeVar("Report", messages.Status, messages.Receipts)
+Report = TypeVar("Report", messages.Status, messages.Receipts, times.TimeRequest)
 Model = TypeVar("Model", bound=messages.Document)
 
+_SET_BACK: Final = timedelta(seconds=2)
+"""A server's clock that is corrected by less makes no old beacon of a new one."""
 _ROUNDING_S: Final = 1e-6
 """Seconds on the wire are binary fractions of what were microseconds."""
 
@@ -57,34 +62,52 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A playlist that has passed the gate, with the digest of the envelope it came in."""
+    """What is remembered of the playlist that a box holds, once it was translated and stored."""
+
+    version: int
+    issued: datetime
+    expires: datetime
+    volume: int
+    """Percent of full amplitude."""
+    digest: str
+    """SHA-256 of the envelope that it came in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A playlist that has passed the gate, in the envelope that it came in."""
 
     playlist: messages.Playlist
-    digest: str
     raw: bytes = field(repr=False)
 
+    @property
+    def held(self) -> Held:
+        """Return what is to be remembered of it."""
+        said = self.playlist
+        digest = hashlib.sha256(self.raw).hexdigest()
+        return Held(version=said.version, issued=said.issued, expires=said.expires, volume=said.volume, digest=digest)
 
-def accept_playlist(raw: bytes, pinned: Pinned, *, held: Held | None, now: datetime) -> Held:
-    """Return the playlist in ``raw``, verified, or ``held`` itself if ``raw`` is that same document again.
+
+def accept_playlist(raw: bytes, pinned: Pinned, *, held: Held | None, now: datetime) -> Accepted | None:
+    """Return the playlist in ``raw``, verified, or None if ``raw`` is the held document again.
 
     Raises:
         Refused: with the code of the first check that failed: ``too_long malformed bad_header wrong_type
             unknown_key bad_signature bad_format wrong_cluster bad_slots rolled_back version_reused expired``.
     """
-    digest = hashlib.sha256(raw).hexdigest()
-    if held is not None and digest == held.digest:
-        return held
+    if held is not None and hashlib.sha256(raw).hexdigest() == held.digest:
+        return None
     playlist = _read(raw, messages.PLAYLIST, messages.Playlist, pinned.playlist_keys)
     if playlist.cluster != pinned.cluster:
         raise Refused("wrong_cluster", f"The playlist is for {playlist.cluster}, this box serves {pinned.cluster}.")
     _check_slots(playlist)
-    if held is not None and playlist.version < held.playlist.version:
-        raise Refused("rolled_back", f"Version {playlist.version} came after version {held.playlist.version}.")
-    if held is not None and playlist.version == held.playlist.version:
+    if held is not None and playlist.version < held.version:
+        raise Refused("rolled_back", f"Version {playlist.version} came after version {held.version}.")
+    if held is not None and playlist.version == held.version:
         raise Refused("version_reused", f"Another document came under the held version {playlist.version}.")
     if playlist.expires <= now:
         raise Refused("expired", f"The playlist expired at {playlist.expires.isoformat()}.")
-    return Held(playlist=playlist, digest=digest, raw=raw)
+    return Accepted(playlist=playlist, raw=raw)
 
 
 def accept_acknowledgement(raw: bytes, pinned: Pinned) -> messages.Acknowledgement:
@@ -99,8 +122,32 @@ def accept_acknowledgement(raw: bytes, pinned: Pinned) -> messages.Acknowledgeme
     return document
 
 
+def accept_time(raw: bytes, pinned: Pinned) -> times.Time:
+    """Return the server's answer to a box that asked for the time.
+
+    Raises:
+        Refused: as above, or ``wrong_box``.
+    """
+    document = _read(raw, times.TIME, times.Time, pinned.playlist_keys)
+    if document.box != pinned.box:
+        raise Refused("wrong_box", f"The time is told to {document.box}, this is {pinned.box}.")
+    return document
+
+
+def accept_beacon(raw: bytes, pinned: Pinned, *, newest: datetime | None) -> times.Beacon:
+    """Return the server's beacon; ``newest`` is the instant of the newest that was accepted.
+
+    Raises:
+        Refused: as above, or ``rolled_back``: an old one again, which could make every box speak at will.
+    """
+    document = _read(raw, times.BEACON, times.Beacon, pinned.playlist_keys)
+    if newest is not None and document.at < newest - _SET_BACK:
+        raise Refused("rolled_back", f"A beacon of {document.at.isoformat()} came after {newest.isoformat()}.")
+    return document
+
+
 def accept_from_box(raw: bytes, typ: str, model: type[Report], *, box: str, key: PublicKey) -> Report:
-    """Return a box's status or receipts; ``box`` is the one whose topic it came on.
+    """Return a box's status, receipts or question; ``box`` is the one whose topic it came on.
 
     Raises:
         Refused: as above, or ``wrong_box``: one box speaks for another.

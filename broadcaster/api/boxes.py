@@ -10,8 +10,8 @@ from broadcaster.api.idempotency import KeyedRoute
 from broadcaster.api.paging import AfterId, Limit, Page, page
 from broadcaster.flow import enrol
 from broadcaster.store.records import Box, Publication
-from devices.messages import BoxSettings, BrokerAddress, EnrolmentRequest, Status
-from devices.registry import Health, health
+from devices.enrolment import BoxSettings, BrokerAddress, EnrolmentRequest
+from devices.registry import Health, Last, health
 
 router = APIRouter(route_class=KeyedRoute, tags=["boxes"])
 
@@ -32,6 +32,12 @@ class BoxView(BaseModel):
     playing: str | None = None
     volume: int | None = None
     receipts_waiting: int | None = None
+    clock_source: str | None = None
+    """Where its time comes from: ``kernel``, ``server``, ``held``, ``battery`` or ``none``."""
+    clock_doubt: float | None = None
+    """Seconds by which its time may be wrong."""
+    clock_offset: float | None = None
+    """Seconds by which its system clock is ahead."""
     free_bytes: int | None = None
     output: str | None = None
     software: str | None = None
@@ -54,24 +60,26 @@ def enrol_box(asked: EnrolmentRequest, house: House, now: Now) -> BoxSettings:
 def list_boxes(house: House, _by: SignedIn, now: Now, after: AfterId = None, limit: Limit = 100) -> Page[BoxView]:
     """Return the boxes, retired ones too, with their health and what they hold."""
     journal = house.store.journal
-    statuses, publications = journal.statuses(), journal.publications()
+    statuses, publications, since = journal.statuses(), journal.publications(), house.line_since()
     return page(
         house.store.definitions.boxes.all(),
         id_of=lambda box: box.id,
-        show=lambda box: _show(box, statuses.get(box.id), publications.get(box.cluster), now),
+        show=lambda box: _show(box, statuses.get(box.id), publications.get(box.cluster), since, now),
         after=after,
         limit=limit,
     )
 
 
-def _show(box: Box, last: tuple[datetime, Status] | None, publication: Publication | None, now: datetime) -> BoxView:
+def _show(
+    box: Box, last: Last | None, publication: Publication | None, line_since: datetime | None, now: datetime
+) -> BoxView:
     said = last[1] if last else None
     return BoxView(
         id=box.id,
         cluster=box.cluster,
         enrolled_at=box.enrolled_at,
         retired_at=box.retired_at,
-        health=health(last, now),
+        health=health(last, now, line_since=line_since),
         last_seen=last[0] if last else None,
         wanted_playlist=publication.version if publication and box.retired_at is None else None,
         held_playlist=said.playlist if said else None,
@@ -79,6 +87,9 @@ def _show(box: Box, last: tuple[datetime, Status] | None, publication: Publicati
         playing=said.playing if said else None,
         volume=said.volume if said else None,
         receipts_waiting=said.receipts_waiting if said else None,
+        clock_source=said.clock_source if said else None,
+        clock_doubt=said.clock_doubt if said else None,
+        clock_offset=said.clock_offset if said else None,
         free_bytes=said.free_bytes if said else None,
         output=said.output if said else None,
         software=said.software if said and said.software else box.software,

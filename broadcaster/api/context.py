@@ -34,6 +34,8 @@ class Context:
     """What has to be true before the server is of use, by name."""
     dropped: Callable[[], Mapping[str, int]]
     """Messages from boxes that were dropped, by code."""
+    line_since: Callable[[], datetime | None] = field(default=lambda: None)
+    """When the session with the broker began; None: there is none, and nothing is known of any box."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     """Read once per request."""
     closing: bool = field(default=False)

@@ -2,7 +2,6 @@
 
 from collections import Counter as Tally
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -43,12 +42,14 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every figure as it is now."""
-        context, now = self._context, datetime.now(UTC)
+        context, now = self._context, self._context.clock()
         definitions, journal = context.store.definitions, context.store.journal
         boxes = GaugeMetricFamily("loa_boxes", "Enrolled boxes by health.", labels=["health"])
-        statuses = journal.statuses()
+        statuses, since = journal.statuses(), context.line_since()
         enrolled = [box for box in definitions.boxes.all() if box.retired_at is None]
-        for state, count in Tally(health(statuses.get(box.id), now).value for box in enrolled).items():
+        for state, count in Tally(
+            health(statuses.get(box.id), now, line_since=since).value for box in enrolled
+        ).items():
             boxes.add_metric([state], count)
         yield boxes
         sounds = GaugeMetricFamily("loa_sounds", "Sounds by state.", labels=["state"])

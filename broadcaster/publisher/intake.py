@@ -12,6 +12,7 @@ from broadcaster.wakeups import Wakeup
 from devices import messages, topics
 from devices.envelope import PublicKey
 from devices.link import Message
+from devices.registry import kept
 from devices.trust import Refused, accept_from_box
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,10 @@ class Intake:
     """How many messages were dropped, by code."""
     _keys: dict[str, PublicKey] = field(default_factory=dict)
 
-    def take(self, arrived: Iterable[Message], *, now: datetime) -> Mapping[str, int]:
+    def take(self, arrived: Iterable[Message], *, now: datetime, session: str | None = None) -> Mapping[str, int]:
         """Store what is true among ``arrived``; return, by box, how far its receipts are complete.
+
+        ``session`` is the word of this session's beacon, which a status may answer.
 
         What comes from an unknown or retired box, bears another's name or a wrong signature is dropped: a
         refusal is logged once per code and counted, because a hostile client could send any number.
@@ -37,14 +40,31 @@ class Intake:
         news = False
         for message in arrived:
             try:
-                news |= self._take(message, boxes, complete, now)
+                news |= self._take(message, boxes, complete, now, session)
             except Refused as refusal:
-                self._drop(message.topic, refusal)
+                self.drop(message.topic, refusal)
         if news:
             self.store.wakeups.wake(Wakeup.NEWS, Wakeup.PUBLISH)
         return complete
 
-    def _take(self, message: Message, boxes: Mapping[str, Box], complete: dict[str, int], now: datetime) -> bool:
+    def keys(self) -> Mapping[str, PublicKey]:
+        """Return the keys of all enrolled boxes, by id."""
+        return {box.id: self._key(box) for box in self.store.definitions.boxes.all() if box.retired_at is None}
+
+    def drop(self, topic: str, refusal: Refused) -> None:
+        """Count a message that was refused."""
+        level = logging.DEBUG if self.refused[refusal.code] else logging.WARNING
+        self.refused[refusal.code] += 1
+        log.log(level, "message dropped topic=%s code=%s: %s", topic, refusal.code, refusal)
+
+    def _take(
+        self,
+        message: Message,
+        boxes: Mapping[str, Box],
+        complete: dict[str, int],
+        now: datetime,
+        session: str | None,
+    ) -> bool:
         found = topics.sender(message.topic)
         if found is None:
             raise Refused("unknown_topic", f"Nothing is expected on {message.topic}.")
@@ -57,17 +77,29 @@ class Intake:
         if kind == "status":
             status = accept_from_box(message.payload, messages.STATUS, messages.Status, box=id, key=key)
             self._check_place(status.cluster, boxes[id])
-            self.store.journal.store_status(status, received_at=now)
-            return True
+            return self._keep(status, message, now, session)
         document = accept_from_box(message.payload, messages.RECEIPTS, messages.Receipts, box=id, key=key)
         self._check_place(document.cluster, boxes[id])
-        new, complete[id] = self.store.journal.store_receipts(document, received_at=now)
-        for receipt in new:
+        stored = self.store.journal.store_receipts(document, received_at=now)
+        complete[id] = stored.complete
+        if stored.broken is not None:
+            log.warning("receipts do not fit their chain box=%s sequence=%d", id, stored.broken)
+        for receipt in stored.new:
             log.info(
                 "receipt box=%s cluster=%s outcome=%s slot=%s code=%s",
                 id, document.cluster, receipt.outcome.value, receipt.slot, receipt.code,
             )  # fmt: skip
-        return bool(new)
+        return bool(stored.new)
+
+    def _keep(self, status: messages.Status, message: Message, now: datetime, session: str | None) -> bool:
+        last = self.store.journal.statuses().get(status.box)
+        new = kept(status, last, retained=message.retained, session=session, now=now)
+        if new is None and not message.retained:
+            raise Refused("stale", f"A status of {status.at.isoformat()} came after one that is newer.")
+        if new is None or new == last:
+            return False
+        self.store.journal.store_status(new[1], received_at=new[0])
+        return True
 
     def _key(self, box: Box) -> PublicKey:
         if box.id not in self._keys:
@@ -77,8 +109,3 @@ class Intake:
     def _check_place(self, cluster: str, box: Box) -> None:
         if cluster != box.cluster:
             raise Refused("wrong_cluster", f"{box.id} serves {box.cluster} but speaks for {cluster}.")
-
-    def _drop(self, topic: str, refusal: Refused) -> None:
-        level = logging.DEBUG if self.refused[refusal.code] else logging.WARNING
-        self.refused[refusal.code] += 1
-        log.log(level, "message dropped topic=%s code=%s: %s", topic, refusal.code, refusal)

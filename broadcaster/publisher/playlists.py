@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -15,6 +15,7 @@ from broadcaster.store.records import Publication
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeup
 from devices import messages
+from devices.agent.timing.clock import Clock, SystemClock
 from devices.envelope import SigningKey, seal
 from schedules.plan import Plan
 
@@ -63,11 +64,20 @@ class Planner:
 
     Args:
         planned: Called after each turn.
+        clock: Whose time the playlists bear; None: this machine's.
     """
 
     def __init__(
-        self, *, store: Store, board: Board, settings: Settings, key: SigningKey, planned: Callable[[], None]
+        self,
+        *,
+        store: Store,
+        board: Board,
+        settings: Settings,
+        key: SigningKey,
+        planned: Callable[[], None],
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._store = store
         self._board = board
         self._valid = timedelta(days=settings.plan.valid_days)
@@ -83,7 +93,7 @@ class Planner:
         """Plan at each wake-up and now and then, until cancelled."""
         with self._store.wakeups.listen(Wakeup.PLAN) as listener:
             while True:
-                await asyncio.to_thread(self.turn, datetime.now(UTC))
+                await asyncio.to_thread(self.turn, self._clock.now())
                 self._planned()
                 await listener.wait(_LOOK_AGAIN_S)
 

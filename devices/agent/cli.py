@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,23 +24,31 @@ def enrol(
     """Enrol this machine as the box of a cluster."""
     from devices.agent.config import BoxError
     from devices.agent.enrolment import enrol as enrol_box
+    from devices.agent.settings import write_default
 
     try:
-        settings = enrol_box(server, code, directory)
+        place = enrol_box(server, code, directory)
     except BoxError as error:
         _refuse(error)
-    print(f"box enrolled box={settings.box} cluster={settings.cluster} dir={directory}")
+    print(f"box enrolled box={place.box} cluster={place.cluster} dir={directory}")
+    try:
+        write_default(directory)
+    except OSError as error:  # it has its place, and runs as well without
+        typer.echo(f"loa box: no box.toml was written ({error.strerror}); without one the defaults hold", err=True)
 
 
 @app.command()
 def run(
     directory: Annotated[Path, _DIRECTORY],
-    output: Annotated[str, typer.Option("--output", help="device, device:NAME, wav:PATH or null.")] = "device",
+    output: Annotated[
+        str | None,
+        typer.Option("--output", help="device, device:NAME, wav:PATH or null. Default: as box.toml says."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also print what repeats.")] = False,
 ) -> None:
     """Run the box until Ctrl-C or SIGTERM; one line an event goes to stdout."""
     from devices.agent.config import BoxError
-    from devices.agent.output import OutputError
+    from devices.agent.sound.output import OutputError
 
     logging.basicConfig(
         stream=sys.stdout,
@@ -52,7 +61,8 @@ def run(
         _refuse(error)
 
 
-async def _run(directory: Path, output: str) -> None:
+async def _run(directory: Path, output: str | None) -> None:
+    from devices.agent.cabinet.watchdog import Supervisor
     from devices.agent.run import Surroundings
     from devices.agent.run import run as run_box
     from devices.link import connect
@@ -61,9 +71,29 @@ async def _run(directory: Path, output: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run_box(directory, output, surroundings=Surroundings(connect=connect), stop=stop)
+    surroundings = Surroundings(connect=connect, supervisor=Supervisor.of(os.environ))
+    await run_box(directory, output, surroundings=surroundings, stop=stop)
 
 
 def _refuse(error: Exception) -> NoReturn:
     typer.echo(f"loa box: {error}", err=True)
     raise typer.Exit(2) from error
+
+
+@app.command("log")
+def print_log(directory: Annotated[Path, _DIRECTORY]) -> None:
+    """Print the receipts that the box holds, and whether their chain is whole; exit with 1 if it is not."""
+    from devices.agent.config import BoxError, load
+    from devices.agent.memory.log import lines, reading, verify
+
+    try:
+        config = load(directory)
+        box = config.pinned.box
+        with reading(config.layout.outbox) as database:
+            for line in lines(database, box):
+                print(line)
+            whole, sentence = verify(database, box)
+    except BoxError as error:
+        _refuse(error)
+    print(sentence)
+    raise typer.Exit(0 if whole else 1)

@@ -2,12 +2,16 @@
 
 | file | content | written by |
 | --- | --- | --- |
-| ``box.json`` | the server's URL and ``messages.BoxSettings`` | ``enrolment.py``, once |
+| ``box.json`` | the server's URL and ``devices.enrolment.BoxSettings`` | ``enrolment.py``, once |
 | ``key.pem`` | the box's private key, for its owner's eyes only | ``enrolment.py``, once |
 | ``playlist.jws`` | the held playlist, in the envelope it came in | ``playlists.py`` |
 | ``renditions/`` | verified renditions by digest; ``*.part`` while they come | ``cache.py`` |
 | ``outbox.db`` | receipts not yet acknowledged, and the ledger of slots | ``outbox.py`` |
-| ``lock`` | held by the one process that runs the box | ``run.py`` |
+| ``clock.json`` | what was last known of the time | ``clockfile.py`` |
+| ``box.toml`` | what an installer sets; may be missing | enrolment, then a person |
+
+The one process that runs the box holds a lock on the directory itself: no file is made for it, so a disk that is full
+or read-only does not keep the box from starting.
 """
 
 import logging
@@ -19,9 +23,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from devices.enrolment import BoxSettings
 from devices.envelope import EnvelopeError, PublicKey, SigningKey
 from devices.link import Address
-from devices.messages import BoxSettings
 from devices.trust import Pinned
 
 log = logging.getLogger(__name__)
@@ -69,9 +73,14 @@ class Layout:
         return self.directory / "outbox.db"
 
     @property
-    def lock(self) -> Path:
-        """Locked while the box runs."""
-        return self.directory / "lock"
+    def clock(self) -> Path:
+        """What was last known of the time."""
+        return self.directory / "clock.json"
+
+    @property
+    def settings(self) -> Path:
+        """What an installer sets."""
+        return self.directory / "box.toml"
 
 
 class Identity(BaseModel):
@@ -158,13 +167,22 @@ def _read_identity(path: Path) -> Identity:
 def _read_key(path: Path) -> SigningKey:
     """Read the key; a key that others may read is closed to them first: a box must not fall silent for it."""
     try:
-        mode = path.stat().st_mode
-        if mode & _OTHERS:
-            path.chmod(mode & ~_OTHERS & 0o777)
-            log.warning("key was readable by others and is closed now path=%s", path)
+        _close_to_others(path)
         return SigningKey.from_pem(path.read_bytes())
     except (OSError, EnvelopeError) as error:
         raise BoxError(
             "broken_key",
             f"{path} cannot be used: {error}. Restore it, or enrol the box into a new directory.",
         ) from error
+
+
+def _close_to_others(path: Path) -> None:
+    mode = path.stat().st_mode
+    if not mode & _OTHERS:
+        return
+    try:
+        path.chmod(mode & ~_OTHERS & 0o777)
+    except OSError as error:  # a disk that is read-only
+        log.warning("key is readable by others and cannot be closed path=%s error=%s", path, error)
+    else:
+        log.warning("key was readable by others and is closed now path=%s", path)

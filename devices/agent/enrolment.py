@@ -7,11 +7,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from devices.agent import web
 from devices.agent.config import BoxError, Identity, Layout, host_of, software
 from devices.agent.files import write_whole
+from devices.agent.supply import web
+from devices.enrolment import BoxSettings, EnrolmentRequest
 from devices.envelope import SigningKey
-from devices.messages import BoxSettings, EnrolmentRequest
 
 _ROOM_BYTES: Final = 8192
 """More than key and identity take."""

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from devices.agent.clock import Clock, sleep
+from devices.agent.timing.clock import Clock, sleep
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from broadcaster.api.server import create
 from broadcaster.config import Settings
 from broadcaster.errors import CannotStart
-from devices import messages, topics
+from devices import messages, times, topics
 from devices.messages import Outcome
 from tests.architecture.house import ROOT, files
 
@@ -28,9 +28,10 @@ def all_documents() -> str:
 
 
 def models() -> Iterator[type[BaseModel]]:
-    for each in vars(messages).values():
-        if isinstance(each, type) and issubclass(each, BaseModel) and each.__module__ == messages.__name__:
-            yield each
+    for module in (messages, times):
+        for each in vars(module).values():
+            if isinstance(each, type) and issubclass(each, BaseModel) and each.__module__ == module.__name__:
+                yield each
 
 
 def refusals() -> set[str]:
@@ -53,13 +54,34 @@ def test_the_document_is_there(document: str) -> None:
     assert len(text(document)) > 1000
 
 
-@pytest.mark.parametrize("topic", [topics.playlist, topics.acknowledgement, topics.status, topics.receipts])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        topics.playlist,
+        topics.acknowledgement,
+        topics.status,
+        topics.receipts,
+        topics.time_request,
+        topics.time,
+    ],
+)
 def test_the_protocol_names_every_topic(topic: object) -> None:
     assert topic("{id}").rpartition("{id}")[2] in PROTOCOL.read_text()  # type: ignore[operator]
     assert topics.ROOT in PROTOCOL.read_text()
 
 
-@pytest.mark.parametrize("kind", [messages.PLAYLIST, messages.STATUS, messages.RECEIPTS, messages.ACKNOWLEDGEMENT])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        messages.PLAYLIST,
+        messages.STATUS,
+        messages.RECEIPTS,
+        messages.ACKNOWLEDGEMENT,
+        times.TIME_REQUEST,
+        times.TIME,
+        times.BEACON,
+    ],
+)
 def test_the_protocol_names_every_type_of_document(kind: str) -> None:
     assert named(kind, PROTOCOL.read_text())
 

@@ -11,9 +11,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from devices import envelope, messages
+from devices import envelope, messages, times
 from devices.envelope import PublicKey, SigningKey
-from devices.trust import Pinned, Refused, accept_acknowledgement, accept_from_box, accept_playlist
+from devices.trust import (
+    Pinned,
+    Refused,
+    accept_acknowledgement,
+    accept_beacon,
+    accept_from_box,
+    accept_playlist,
+    accept_time,
+)
 
 NOW = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
 SERVER, BOX, MALLORY = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
@@ -113,6 +121,19 @@ def receipts(**changes: Any) -> Json:
     return {"format": 1, "box": "box-1", "cluster": "nam-chanh-1", "oldest": 4, "receipts": [receipt], **changes}
 
 
+def time_request(**changes: Any) -> Json:
+    return {"format": 1, "box": "box-1", "nonce": "ab" * 16, **changes}
+
+
+def time(**changes: Any) -> Json:
+    instants = {"received": "2026-03-02T22:00:00.001Z", "sent": "2026-03-02T22:00:00.002Z"}
+    return {**time_request(), **instants, **changes}
+
+
+def beacon(**changes: Any) -> Json:
+    return {"format": 1, "at": "2026-03-02T22:00:00Z", "session": "cd" * 8, **changes}
+
+
 @dataclass(frozen=True)
 class Door:
     """A kind of document: how it looks, whose signature counts, and what lets it in."""
@@ -132,7 +153,9 @@ class Door:
 
 
 def _take_playlist(raw: bytes) -> messages.Playlist:
-    return accept_playlist(raw, PINNED, held=None, now=NOW).playlist
+    accepted = accept_playlist(raw, PINNED, held=None, now=NOW)
+    assert accepted is not None
+    return accepted.playlist
 
 
 def _take_acknowledgement(raw: bytes) -> messages.Acknowledgement:
@@ -147,11 +170,18 @@ def _take_receipts(raw: bytes) -> messages.Receipts:
     return accept_from_box(raw, messages.RECEIPTS, messages.Receipts, box="box-1", key=BOX.public())
 
 
+def _take_request(raw: bytes) -> times.TimeRequest:
+    return accept_from_box(raw, times.TIME_REQUEST, times.TimeRequest, box="box-1", key=BOX.public())
+
+
 DOORS = (
     Door(messages.PLAYLIST, playlist, SERVER, _take_playlist),
     Door(messages.ACKNOWLEDGEMENT, acknowledgement, SERVER, _take_acknowledgement),
     Door(messages.STATUS, status, BOX, _take_status),
     Door(messages.RECEIPTS, receipts, BOX, _take_receipts),
+    Door(times.TIME_REQUEST, time_request, BOX, _take_request),
+    Door(times.TIME, time, SERVER, lambda raw: accept_time(raw, PINNED)),
+    Door(times.BEACON, beacon, SERVER, lambda raw: accept_beacon(raw, PINNED, newest=None)),
 )
 PLAYLISTS = DOORS[0]
 

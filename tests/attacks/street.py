@@ -12,13 +12,14 @@ import pytest
 import soundfile
 
 from devices import messages, topics
-from devices.agent.clock import SystemClock
 from devices.agent.enrolment import enrol
 from devices.agent.run import Surroundings, run
-from devices.agent.wavefile import read_epoch
+from devices.agent.sound.wavefile import read_epoch
+from devices.agent.timing.clock import SystemClock
 from devices.messages import Outcome, Playlist, Receipt
 from tests.attacks.forging import payload_of
 from tests.devices.agent.conftest import RATE, MediaServer, Site, Sound, playlist, slot, until
+from tests.fakes.clock import TrueClock
 from tests.fakes.link import FakeBroker
 
 
@@ -32,6 +33,7 @@ class Street:
         self.home = directory / "box"
         self.wav = directory / "street.wav"
         self.broker = FakeBroker()
+        self.surroundings = Surroundings(connect=self.broker.connect, machine=TrueClock())
         settings = {
             "box": "box-1",
             "cluster": "ap-chau",
@@ -45,9 +47,7 @@ class Street:
     @asynccontextmanager
     async def box(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        task = asyncio.create_task(
-            run(self.home, f"wav:{self.wav}", surroundings=Surroundings(connect=self.broker.connect), stop=stop)
-        )
+        task = asyncio.create_task(run(self.home, f"wav:{self.wav}", surroundings=self.surroundings, stop=stop))
         try:
             await until(lambda: any(session.topics for session in self.broker.sessions))
             yield

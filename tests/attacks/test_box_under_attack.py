@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from devices import envelope, messages
-from devices.agent.clock import SystemClock
-from devices.agent.inbox import MOST_REFUSALS
-from devices.agent.wavefile import read_epoch
+from devices.agent.sound.wavefile import read_epoch
+from devices.agent.timing.clock import SystemClock
+from devices.agent.wire.inbox import MOST_REFUSALS
 from devices.envelope import LONGEST_BYTES, SigningKey
 from devices.link import Message
 from devices.messages import Outcome

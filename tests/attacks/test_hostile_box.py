@@ -134,6 +134,9 @@ def test_whatever_a_box_signs_the_intake_goes_on(data: st.DataObject) -> None:
         for name in data.draw(st.lists(st.sampled_from([*document, "tomorrow", "free_bytes", "heard"]), max_size=3)):
             document[name] = data.draw(_VALUES)
     report = receipts(receipts=[receipt], oldest=data.draw(_NUMBERS | st.just(4)))
+    report["previous"] = data.draw(_VALUES | st.just("0" * 64))
+    span = st.fixed_dictionaries({"first": _NUMBERS, "last": _NUMBERS, "chain": _VALUES | st.just("ab" * 32)})
+    report["dropped"] = data.draw(_VALUES | st.lists(span, max_size=3))
     lies = [
         on(topics.status, sealed(said, messages.STATUS)),
         on(topics.receipts, sealed(report, messages.RECEIPTS)),

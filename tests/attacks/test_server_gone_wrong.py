@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from devices import messages
-from devices.agent.clock import SystemClock
-from devices.agent.wavefile import read_epoch
+from devices.agent.sound.wavefile import read_epoch
+from devices.agent.timing.clock import SystemClock
 from devices.messages import Outcome
 from tests.attacks.street import Street
 from tests.devices.agent.conftest import RATE, rules, running, slot, until

@@ -195,6 +195,7 @@ def commune(store: Store, library: Library, station: Settings, key: SigningKey) 
         playlist_keys=(key.public(),),
         readiness=lambda: dict(ready),
         dropped=lambda: dict(dropped),
+        line_since=lambda: NOW,
     )
     app = create(context)
     with asyncio.Runner() as runner:

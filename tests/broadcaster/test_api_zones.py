@@ -282,7 +282,7 @@ def test_a_private_key_is_not_taken(commune: Commune) -> None:
 def test_a_box_is_shown_as_it_last_said_it_is(commune: Commune) -> None:
     enrolled(commune.store, "nam-chanh-1", "box-1")
     commune.store.journal.store_status(status(playlist=4, playing="p@1"), received_at=NOW)
-    commune.clock.turn(seconds=95)
+    commune.clock.turn(minutes=25)
     [box] = commune.get("/boxes", token=OFFICIAL.id)["items"]
     assert (box["health"], box["held_playlist"], box["playing"]) == ("online", 4, "p@1")
     assert "volume" not in box, "what it did not say is absent"
@@ -290,3 +290,30 @@ def test_a_box_is_shown_as_it_last_said_it_is(commune: Commune) -> None:
     assert commune.get("/boxes")["items"][0]["health"] == "offline"
     commune.store.journal.store_status(status(online=False), received_at=commune.clock.now)
     assert commune.get("/boxes")["items"][0]["health"] == "offline"
+
+
+def test_a_server_without_a_line_knows_of_no_box_how_it_is(commune: Commune) -> None:
+    enrolled(commune.store, "nam-chanh-1", "box-1")
+    commune.store.journal.store_status(status(playlist=4), received_at=NOW)
+    commune.context.line_since = lambda: None
+    assert commune.get("/boxes")["items"][0]["health"] == "unknown"
+
+
+def test_a_box_that_did_not_answer_the_roll_call_is_offline(commune: Commune) -> None:
+    enrolled(commune.store, "nam-chanh-1", "box-1")
+    commune.store.journal.store_status(status(playlist=4), received_at=NOW)
+    commune.clock.turn(minutes=5)
+    since = commune.clock.now
+    commune.context.line_since = lambda: since
+    commune.clock.turn(seconds=95)
+    assert commune.get("/boxes")["items"][0]["health"] == "online"
+    commune.clock.turn(seconds=1)
+    assert commune.get("/boxes")["items"][0]["health"] == "offline"
+
+
+def test_a_box_tells_how_good_its_clock_is(commune: Commune) -> None:
+    enrolled(commune.store, "nam-chanh-1", "box-1")
+    figures = {"clock_source": "held", "clock_doubt": 0.36, "clock_offset": -1.5}
+    commune.store.journal.store_status(status().model_copy(update=figures), received_at=NOW)
+    [box] = commune.get("/boxes")["items"]
+    assert {name: box[name] for name in figures} == figures

@@ -9,7 +9,7 @@ import pytest
 
 from broadcaster.publisher.content import Content, content_of
 from devices import messages
-from devices.agent.playlists import in_force_of
+from devices.agent.conduct.playlists import in_force_of
 from schedules.lateness import JOIN, LONGEST_WAIT, IfLate, Late
 from schedules.levels import Level
 from schedules.rules import Hold, Hours, InForce, LocalRules, Loudest, highest_volume

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,9 +10,10 @@ from broadcaster.publisher.intake import Intake
 from broadcaster.store.store import Store
 from broadcaster.wakeups import Wakeups
 from devices import messages, topics
+from devices.chain import START, link
 from devices.envelope import LONGEST_BYTES, SigningKey, seal
 from devices.link import Message
-from devices.messages import Outcome, Receipts, Status
+from devices.messages import Dropped, Outcome, Receipts, Status
 from tests.broadcaster.commune import NOW, enrolled, receipt, receipts, settle_commune, status
 from tests.fakes.store import MemoryDefinitions, MemoryJournal
 
@@ -69,6 +71,29 @@ def test_receipts_with_a_gap_are_acknowledged_up_to_it(intake: Intake, box: Sign
     assert intake.take([of(5, 6)], now=NOW) == {"box-1": 2}
     assert intake.take([of(3), of(4)], now=NOW) == {"box-1": 6}
     assert intake.take([of(20, oldest=20)], now=NOW) == {"box-1": 20}, "what lies below will never come"
+
+
+def test_receipts_that_do_not_fit_their_chain_are_stored_and_told_once(
+    intake: Intake, box: SigningKey, memory: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def of(sequence: int, previous: str) -> Message:
+        document = receipts(receipt(sequence, Outcome.STARTED))
+        return said(document.model_copy(update={"previous": previous}), box)
+
+    gone = "ab" * 32
+    messages = [of(1, START), of(2, gone), of(2, gone), of(3, link(gone, receipt(2, Outcome.STARTED)))]
+    assert intake.take(messages, now=NOW) == {"box-1": 3}
+    [fact] = memory.journal.facts(kind="receipts.chain_broken")
+    assert (fact.subject, fact.body, fact.by) == ("box-1", {"sequence": 2}, None)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "receipts do not fit their chain box=box-1 sequence=2"
+    ]
+
+
+def test_what_left_a_full_box_is_not_waited_for(intake: Intake, box: SigningKey) -> None:
+    document = receipts(receipt(1, Outcome.STARTED), receipt(5, Outcome.STARTED))
+    left = Dropped(first=2, last=4, chain="ab" * 32)
+    assert intake.take([said(document.model_copy(update={"dropped": (left,)}), box)], now=NOW) == {"box-1": 5}
 
 
 def test_a_status_that_was_cleared_is_nothing(intake: Intake, box: SigningKey, memory: Store) -> None:
@@ -140,3 +165,28 @@ def test_a_receipt_causes_no_plan(intake: Intake, box: SigningKey, memory: Store
     intake.take([said(receipts(PLAYED), box), said(status(playlist=1), box)], now=NOW)
     assert (memory.definitions.change_count(), memory.journal.last_sequence()) == before
     assert memory.journal.publications() == {}
+
+
+def test_an_old_status_again_is_dropped_and_counted(intake: Intake, box: SigningKey, memory: Store) -> None:
+    later = NOW + timedelta(minutes=30)
+    first, second = status(playlist=1), status(playlist=2, at=NOW + timedelta(minutes=15))
+    intake.take([said(first, box), said(second, box)], now=NOW)
+    intake.take([said(first, box)], now=later)
+    assert dict(intake.refused) == {"stale": 1}
+    intake.take([said(second, box)], now=later)
+    assert dict(intake.refused) == {"stale": 1}, "QoS 1 may deliver twice"
+    assert memory.journal.statuses() == {"box-1": (NOW, second)}, "neither makes the box look alive"
+
+
+def test_what_the_broker_held_is_told_with_its_age(intake: Intake, box: SigningKey, memory: Store) -> None:
+    later = NOW + timedelta(hours=2)
+    for one in (status(playlist=1), status(playlist=2, at=NOW + timedelta(hours=1)), status(playlist=1)):
+        intake.take([replace(said(one, box), retained=True)], now=later)
+    assert memory.journal.statuses() == {"box-1": (NOW, status(playlist=2, at=NOW + timedelta(hours=1)))}
+    assert intake.refused == {}, "it is nobody's fault that a broker kept an old one"
+
+
+def test_a_will_counts_although_it_was_sealed_before(intake: Intake, box: SigningKey, memory: Store) -> None:
+    will = status(online=False)
+    intake.take([said(status(at=NOW + timedelta(hours=1)), box), said(will, box)], now=NOW)
+    assert not memory.journal.statuses()["box-1"][1].online

@@ -17,9 +17,10 @@ from broadcaster.store.store import Store
 from devices import messages, trust
 from devices.envelope import LONGEST_BYTES, SigningKey
 from devices.trust import Pinned
+from schedules.lateness import JOIN, IfLate, Late
 from schedules.levels import Level
 from schedules.recurrence import Recurrence
-from schedules.timeline import Slot, SlotItem, Timeline
+from schedules.timeline import Slot, SlotItem, Timeline, cut_out
 from schedules.zones import Targets
 from tests.broadcaster.commune import ADMIN, NOW, OFFICIAL, ready_sound, rendition, status
 
@@ -49,7 +50,9 @@ class Announce:
     def __init__(self, store: Store, library: Library, station: Settings) -> None:
         self._store, self._library, self._station = store, library, station
 
-    def __call__(self, *zones: str, name: str = "bulletin", hour: int = 6, rule: str = "FREQ=DAILY") -> str:
+    def __call__(
+        self, *zones: str, name: str = "bulletin", hour: int = 6, rule: str = "FREQ=DAILY", if_late: IfLate = JOIN
+    ) -> str:
         sound = self._store.definitions.sounds.find(hashlib.sha256(name.encode()).hexdigest())
         sound = sound or ready_sound(self._store, self._library, name)
         draft = schedule.Draft(
@@ -58,6 +61,7 @@ class Announce:
             sounds=(sound.id,),
             targets=Targets(zones=zones),
             recurrence=Recurrence(start=datetime(2026, 3, 3, hour, 0), rule=rule),
+            if_late=if_late,
         )
         terms = schedule.Terms(zone=self._station.station.zone)
         return schedule.submit(draft, terms=terms, by=OFFICIAL, store=self._store, now=NOW).id
@@ -66,7 +70,9 @@ class Announce:
 def opened(publication: Publication, key: SigningKey, now: datetime = NOW) -> messages.Playlist:
     """Take a publication as a box does."""
     pinned = Pinned(box="box-1", cluster=publication.cluster, playlist_keys={key.kid: key.public()})
-    return trust.accept_playlist(publication.envelope, pinned, held=None, now=now).playlist
+    accepted = trust.accept_playlist(publication.envelope, pinned, held=None, now=now)
+    assert accepted is not None
+    return accepted.playlist
 
 
 def turn(planner: Planner, store: Store, now: datetime) -> list[Publication]:
@@ -143,6 +149,32 @@ def test_the_window_rolls_at_local_midnight(
     said = opened(rolled[0], key, midnight)
     assert (said.start, len(said.slots)) == (midnight, 8)
     assert said.expires == midnight + timedelta(days=7)
+
+
+def test_yesterdays_slot_stays_while_a_box_may_begin_it_late(
+    planner: Planner, announce: Announce, store: Store, key: SigningKey
+) -> None:
+    """At 23:00, within two hours: a box that has power again at half past midnight must still know of it."""
+    announce("dai-an-2", hour=23, if_late=IfLate(action=Late.WHOLE, within=timedelta(hours=2)))
+    midnight = MIDNIGHT + timedelta(days=1)
+    turn(planner, store, NOW)
+    [rolled] = [each for each in turn(planner, store, midnight) if each.cluster == "ngan-ro-1"]
+    said = opened(rolled, key, midnight)
+    assert [(slot.start - midnight).total_seconds() / 3600 for slot in said.slots[:2]] == [-1, 23]
+    assert (said.slots[0].if_late, said.slots[0].within) == ("whole", 7200)
+    assert said.slots[0].items[0].rendition in {each.digest for each in said.renditions}
+
+
+def test_what_is_withdrawn_is_begun_late_by_no_box_that_hears_of_it(
+    planner: Planner, announce: Announce, store: Store, key: SigningKey
+) -> None:
+    programme = announce("dai-an-2", if_late=IfLate(action=Late.WHOLE, within=timedelta(hours=2)))
+    turn(planner, store, NOW)
+    over = NOW + timedelta(hours=1, minutes=1)
+    schedule.withdraw(programme, by=OFFICIAL, store=store, now=over + timedelta(minutes=20))
+    [said] = [opened(each, key) for each in turn(planner, store, over + timedelta(minutes=20))]
+    [slot] = said.slots
+    assert (slot.if_late, slot.within, slot.cut) == ("whole", 20 * 60, None), "it would end at the withdrawal"
 
 
 def test_it_is_the_same_after_a_restart(
@@ -243,6 +275,20 @@ def test_a_long_playlist_ends_earlier_and_says_so(count: int, title: str, rendit
     assert {reference.digest for reference in playlist.renditions} == {
         item.rendition for slot in playlist.slots for item in slot.items
     }
+
+
+def test_what_waits_never_takes_the_room_of_what_comes(key: SigningKey) -> None:
+    """Half of the day before may still be begun late, and there is no room for all of it and today."""
+    waits = IfLate(action=Late.WHOLE, within=timedelta(hours=12))
+    timeline, held = crowded(3000, title="x" * 200)
+    slots = tuple(replace(slot, if_late=waits) for slot in timeline.slots)
+    for now in (slots[700].start, slots[1400].start):
+        rolled = cut_out(slots, now - timedelta(minutes=30), timeline.end)
+        assert rolled.slots[0].end < rolled.start - timedelta(hours=11)
+        said = content_of(rolled, 80, held, now=now).said
+        assert said.start == now - timedelta(minutes=30)
+        assert said.slots[0].start >= now - timedelta(hours=1)
+        assert said.end > now + timedelta(hours=5)
 
 
 def test_the_digest_of_a_content_is_that_of_its_meaning() -> None:

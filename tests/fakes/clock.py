@@ -5,7 +5,7 @@ import heapq
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from devices.agent.clock import SystemClock
+from devices.agent.timing.clock import SystemClock
 
 START = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -155,11 +155,13 @@ class Recording:
 class Process:
     """A ``loa`` process that writes what it says to a file."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str], log: Path, *, program: Sequence[str] = LOA
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*LOA, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment
+                [*program, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment
             )
 
     @property
@@ -219,10 +221,19 @@ class Box:
     def wav(self) -> Path:
         return self.home.with_name(self.home.name + ".wav")
 
-    def start(self) -> Self:
+    def start(self, *program: str) -> Self:
+        """Start it, by another program than ``loa`` if one is given."""
         arguments = ["box", "run", "--dir", str(self.home), "--output", f"wav:{self.wav}"]
-        self.process = Process(arguments, self.environment, self.home.with_name(self.home.name + ".log"))
+        self.process = Process(
+            arguments, self.environment, self.home.with_name(self.home.name + ".log"), program=program or LOA
+        )
         return self
+
+    @property
+    def said(self) -> str:
+        """What it has logged in all its lives."""
+        assert self.process is not None
+        return self.process.said
 
     def kill(self) -> None:
         assert self.process is not None
@@ -295,6 +306,11 @@ class Town:
     def start(self) -> None:
         self.server = Process(["serve"], self.environment, self.directory / "server.log")
         until(self._ready, 20, f"the server is ready:\n{self.server.said[-2000:]}")
+
+    def stop(self) -> None:
+        """End the server and its broker, as somebody would who means it."""
+        assert self.server is not None
+        self.server.stop()
 
     def kill(self) -> None:
         """Cut the server's power; its Mosquitto lives on."""
@@ -376,8 +392,15 @@ class Town:
         until(hold, 20, "the boxes hold what is wanted")
 
     def receipts(self, box: Box) -> list[Json]:
-        items: list[Json] = self.ask("GET", f"/receipts?box={box.name}&limit=1000")["items"]
-        return items
+        """Return what a box has told, in order, page by page."""
+        items: list[Json] = []
+        after = ""
+        while True:
+            answer = self.ask("GET", f"/receipts?box={box.name}&limit=1000{after}")
+            items += answer["items"]
+            if answer.get("next") is None:
+                return items
+            after = f"&after={answer['next']}"
 
     def told(self, box: Box) -> list[str]:
         """Return what became of slots on a box, in order."""

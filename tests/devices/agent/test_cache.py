@@ -1,214 +1,177 @@
-"""Renditions come soonest first, whole and right, or they do not count."""
+"""The box fetches ahead: in order, each at its moment, and again and again until it has it."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from devices.agent import web
-from devices.agent.cache import KEPT_S, BadRendition, Cache, needed, obtain
-from devices.agent.playlists import Agenda, agenda_of
-from tests.devices.agent.conftest import MediaServer, playlist, reference, running, slot, until
+from devices.agent.supply import web
+from devices.agent.supply.needs import Need, pause_s
+from tests.devices.agent.conftest import reference, running, until
+from tests.devices.agent.pantry import DAY_S, Held, digest_of, digests, settled
 from tests.fakes.clock import START, HandClock
-
-BIG = bytes(range(256)) * 1024
-
-
-def go() -> bool:
-    return True
-
-
-def served(media: MediaServer, content: bytes) -> str:
-    digest = hashlib.sha256(content).hexdigest()
-    media.content[f"/media/{digest}"] = content
-    return digest
-
-
-def test_a_rendition_is_fetched_checked_and_named_by_its_digest(media: MediaServer, tmp_path: Path) -> None:
-    served(media, BIG)
-    path = obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert path is not None
-    assert path.read_bytes() == BIG
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_broken_transfer_resumes_where_it_ended(media: MediaServer, tmp_path: Path) -> None:
-    served(media, BIG)
-    media.cut_after = 100_000
-    with pytest.raises(web.WebError):
-        obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert [span for _, span in media.requests] == [None, "bytes=100000-"]
-
-
-def test_a_server_without_ranges_is_read_from_the_start(media: MediaServer, tmp_path: Path) -> None:
-    served(media, BIG)
-    media.cut_after, media.ranges = 100_000, False
-    with pytest.raises(web.WebError):
-        obtain(media.url, reference(BIG, 1), tmp_path, go)
-    path = obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert path is not None
-    assert path.read_bytes() == BIG
-
-
-def test_wrong_bytes_are_deleted(media: MediaServer, tmp_path: Path) -> None:
-    wanted = reference(BIG, 1)
-    media.content[wanted.url] = BIG[:-1] + b"!"
-    with pytest.raises(BadRendition):
-        obtain(media.url, wanted, tmp_path, go)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_longer_than_promised_is_cut_off_and_deleted(media: MediaServer, tmp_path: Path) -> None:
-    wanted = reference(BIG, 1)
-    media.content[wanted.url] = BIG * 2
-    with pytest.raises(BadRendition):
-        obtain(media.url, wanted, tmp_path, go)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_truncated_file_never_counts(media: MediaServer, tmp_path: Path) -> None:
-    wanted = reference(BIG, 1)
-    media.content[wanted.url] = BIG[:-10]
-    with pytest.raises(web.WebError):
-        obtain(media.url, wanted, tmp_path, go)
-    assert [one.suffix for one in tmp_path.iterdir()] == [".part"]
-
-
-def test_an_unknown_rendition_is_the_servers_word(media: MediaServer, tmp_path: Path) -> None:
-    with pytest.raises(web.WebError, match="404"):
-        obtain(media.url, reference(BIG, 1), tmp_path, go)
-
-
-def test_a_damaged_file_on_disk_is_fetched_again(media: MediaServer, tmp_path: Path) -> None:
-    served(media, BIG)
-    path = obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert path is not None
-    path.write_bytes(BIG[:-1] + b"!")
-    assert obtain(media.url, reference(BIG, 1), tmp_path, go)
-    assert path.read_bytes() == BIG
-    assert len(media.requests) == 2
-
-
-def test_a_transfer_told_to_stop_keeps_what_it_has(media: MediaServer, tmp_path: Path) -> None:
-    served(media, BIG)
-    chunks = iter([True, True, False])
-    assert obtain(media.url, reference(BIG, 1), tmp_path, lambda: next(chunks)) is None
-    (part,) = tmp_path.iterdir()
-    assert 0 < part.stat().st_size < len(BIG)
-
-
-def test_what_is_heard_soonest_is_needed_first() -> None:
-    a, b, c, d = (reference(bytes([n]), 1) for n in range(4))
-    agenda = agenda_of(
-        playlist(
-            slot("past", START - timedelta(minutes=1), (a.digest, 1)),
-            slot("soon", START + timedelta(minutes=1), (c.digest, 1)),
-            slot("later", START + timedelta(minutes=2), (b.digest, 1), (c.digest, 1)),
-            renditions=(a, b, c, d),
-        ),
-        since=START,
-    )
-    assert needed(agenda, START) == [c, b, a, d]
-
-
-async def until_turned(clock: HandClock, condition: Callable[[], bool], step: float = 30) -> float:
-    """Turn the clock until ``condition`` holds, and return how far it was turned."""
-    began = clock.monotonic()
-    await until(lambda: condition() or bool(clock.turn(step)))
-    return clock.monotonic() - began
-
-
-class Held:
-    """The cache's surroundings: what it asks and what it tells."""
-
-    def __init__(self, server: str, directory: Path, clock: HandClock) -> None:
-        self.agenda: Agenda | None = None
-        self.rejected: list[str] = []
-        self.cache = Cache(
-            directory, server, agenda=lambda: self.agenda, clock=clock, changed=lambda: None, rejected=self._reject
-        )
-
-    async def _reject(self, digest: str) -> None:
-        self.rejected.append(digest)
-
-    def hold(self, *contents: bytes, version: int = 1) -> None:
-        references = tuple(reference(content, 1) for content in contents)
-        self.agenda = agenda_of(playlist(renditions=references, version=version), since=START)
-        self.cache.bell.ring()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Cache]:
-        task = asyncio.create_task(self.cache.run())
-        try:
-            yield self.cache
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
-def make_held(media: MediaServer, tmp_path: Path, clock: HandClock) -> Callable[[], Held]:
-    return lambda: Held(media.url, tmp_path, clock)
+def held(tmp_path: Path, clock: HandClock) -> Held:
+    return Held(tmp_path, clock)
 
 
 @running
-async def test_the_cache_fetches_what_the_playlist_names(media: MediaServer, make_held: Callable[[], Held]) -> None:
-    digests = {served(media, b"one"), served(media, b"two")}
-    held = make_held()
+async def test_the_cache_fetches_what_the_playlist_names(held: Held) -> None:
+    held.wire.serve(b"one", b"two")
     async with held.running() as cache:
         held.hold(b"one", b"two")
         assert cache.missing == 2
-        await until(lambda: set(cache.files) == digests)
+        await held.have(b"one", b"two")
         assert cache.missing == 0
+        assert [digest for _, digest in held.wire.asked] == [digest_of(b"one"), digest_of(b"two")]
 
 
 @running
-async def test_a_bad_rendition_is_reported_once_and_tried_again_later(
-    media: MediaServer, make_held: Callable[[], Held], clock: HandClock
+async def test_the_loop_sleeps_until_a_rendition_s_own_moment(held: Held) -> None:
+    held.wire.serve(b"one")
+    left_s = 4 * 3600.0
+    need = Need(reference=reference(b"one", 1), start=START + timedelta(seconds=left_s))
+    moment = pause_s("box-1", need, 0, START)
+    assert moment > 20
+    async with held.running():
+        held.hold(b"one", after=left_s)
+        await until(lambda: held.looks == 1)
+        await settled()
+        held.clock.turn(moment - 0.01)
+        await settled()
+        assert held.wire.asked == []
+        held.clock.turn(0.02)
+        await held.have(b"one")
+
+
+@running
+async def test_a_new_version_that_needs_it_sooner_brings_it_forward_and_one_that_needs_it_later_does_not(
+    held: Held,
 ) -> None:
-    digest = served(media, b"one")
-    media.content[f"/media/{digest}"] = b"0ne"
-    held = make_held()
+    held.wire.serve(b"one", b"two")
+    async with held.running() as cache:
+        held.hold(b"one", after=DAY_S)
+        await until(lambda: held.looks == 1)
+        held.hold(b"one", after=30, version=2)
+        await held.have(b"one")
+        assert held.clock.monotonic() == 0
+        await settled()
+        looks = held.looks
+        held.hold(b"two", after=1000, version=3)
+        await until(lambda: held.looks > looks)
+        await settled()
+        held.hold(b"two", after=10 * DAY_S, version=4)
+        assert await held.turn_until(lambda: len(cache.files) == 2, 10) <= 1000 / 4
+
+
+@running
+async def test_an_emergency_interrupts_what_is_on_its_way(held: Held) -> None:
+    held.wire.serve(b"long", b"flood")
+    held.wire.stalls = digests([b"long"])
+    async with held.running():
+        held.hold(b"long")
+        await until(lambda: len(held.wire.asked) == 1)
+        held.hold(b"long", emergency=b"flood", version=2)
+        await held.have(b"flood")
+        held.wire.stalls.clear()
+        await held.have(b"long")
+        assert [digest for _, digest in held.wire.asked] == [digest_of(each) for each in (b"long", b"flood", b"long")]
+
+
+@running
+async def test_a_new_version_that_still_needs_it_first_does_not_interrupt_it(held: Held) -> None:
+    held.wire.serve(b"long")
+    held.wire.stalls = digests([b"long"])
+    async with held.running():
+        held.hold(b"long")
+        await until(lambda: len(held.wire.asked) == 1)
+        held.hold(b"long", version=2)
+        await until(lambda: held.looks == 2)
+        await settled()
+        held.wire.stalls.clear()
+        await held.have(b"long")
+        assert len(held.wire.asked) == 1
+
+
+@running
+async def test_what_falls_due_sooner_interrupts_what_is_heard_later(held: Held) -> None:
+    held.wire.serve(b"a", b"b")
+    async with held.running():
+        held.wire.error = web.WebError("no line")
+        held.hold(b"a", b"b")
+        await until(lambda: len(held.wire.asked) == 2)
+        held.wire.error, held.wire.stalls = None, digests([b"b"])
+        await held.turn_until(lambda: digest_of(b"a") in held.cache.files, 0.25)
+        assert held.clock.monotonic() <= 2
+
+
+@running
+async def test_a_bad_rendition_is_reported_once_and_tried_again_later(held: Held) -> None:
+    held.wire.content[digest_of(b"one")] = b"0ne"
     async with held.running() as cache:
         held.hold(b"one")
-        await until(lambda: held.rejected == [digest])
-        clock.turn(1)
-        await until(lambda: len(media.requests) == 2)
-        media.content[f"/media/{digest}"] = b"one"
-        await until(lambda: bool(clock.turn(1) or cache.files))
-        assert held.rejected == [digest]
+        await until(lambda: held.rejected == [digest_of(b"one")])
+        await held.turn_until(lambda: len(held.wire.asked) == 3, 0.5)
+        held.wire.serve(b"one")
+        await held.turn_until(lambda: bool(cache.files), 0.5)
+        assert held.rejected == [digest_of(b"one")]
 
 
 @running
-async def test_a_server_that_is_away_is_asked_less_and_less_often(
-    media: MediaServer, make_held: Callable[[], Held], clock: HandClock
-) -> None:
-    media.status = 503
-    held = make_held()
+async def test_wrong_bytes_that_may_be_our_own_fault_are_reported_at_the_second_time(held: Held) -> None:
+    held.path(b"one").with_suffix(".part").write_bytes(b"0n")
+    held.wire.content[digest_of(b"one")] = b"0ne"
     async with held.running():
         held.hold(b"one")
-        pauses = []
-        for tries in range(1, 8):
-            await until(lambda tries=tries: len(media.requests) == tries)  # type: ignore[misc]
-            pauses.append(await until_turned(clock, lambda tries=tries: len(media.requests) > tries, 0.05))  # type: ignore[misc]
+        await until(lambda: len(held.wire.asked) == 1)
+        await settled()
+        assert held.rejected == []
+        await held.turn_until(lambda: held.rejected == [digest_of(b"one")], 0.5)
+
+
+@running
+async def test_a_server_that_is_away_is_asked_less_and_less_often(held: Held) -> None:
+    async with held.running():
+        held.hold(b"one", after=None)
+        await held.turn_until(lambda: len(held.wire.asked) == 1, 10)
+        pauses = [
+            await held.turn_until(lambda tries=tries: len(held.wire.asked) > tries, 0.5)  # type: ignore[misc]
+            for tries in range(1, 8)
+        ]
         assert pauses[0] < 3
         assert pauses[-1] > 30
 
 
 @running
-async def test_what_no_playlist_names_leaves_after_a_while(
-    media: MediaServer, make_held: Callable[[], Held], clock: HandClock, tmp_path: Path
-) -> None:
-    served(media, b"one")
-    held = make_held()
+async def test_in_the_last_minute_it_is_asked_every_few_seconds(held: Held) -> None:
     async with held.running() as cache:
-        held.hold(b"one")
-        await until(lambda: len(cache.files) == 1)
-        held.hold(version=2)
-        gone_at = await until_turned(clock, lambda: not any(tmp_path.iterdir()) and not cache.files)
-        assert KEPT_S <= gone_at <= KEPT_S + 300
+        held.hold(b"one", after=3600)
+        await held.turn_until(lambda: held.clock.monotonic() >= 3540, 60)
+        await held.turn_until(lambda: held.clock.monotonic() > 3590, 2)
+        assert sum(3540 <= at <= 3600 for at, _ in held.wire.asked) >= 9
+        held.wire.serve(b"one")
+        await held.turn_until(lambda: bool(cache.files), 1)
+        assert held.clock.monotonic() < 3600
+
+
+@running
+async def test_a_step_of_the_clock_brings_forward_what_is_nearer_than_it_seemed(held: Held) -> None:
+    held.wire.serve(b"one")
+    async with held.running() as cache:
+        held.hold(b"one", after=DAY_S)
+        await until(lambda: held.looks == 1)
+        await settled()
+        held.clock.jump(DAY_S - 30)
+        cache.bell.ring()
+        await held.have(b"one")
+
+
+@running
+async def test_a_mistake_in_a_transfer_is_not_swallowed(held: Held) -> None:
+    held.wire.error = RuntimeError("a mistake")
+    held.hold(b"one")
+    with pytest.raises(RuntimeError, match="a mistake"):
+        await asyncio.wait_for(held.cache.run(), 5)

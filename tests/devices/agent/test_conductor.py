@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.agent.conductor import AHEAD
-from devices.agent.ledger import State
-from devices.agent.playlists import agenda_of
+from devices.agent.conduct.airtime import AHEAD
+from devices.agent.conduct.playlists import agenda_of
+from devices.agent.memory.ledger import State
 from devices.messages import Outcome
 from tests.devices.agent.conftest import playlist, slot
 from tests.devices.agent.paper import FILES, A, B, Box, agenda, second
@@ -143,6 +143,13 @@ def test_a_rendition_that_comes_late_is_joined_in_progress() -> None:
     box.look(one, second(12), files=FILES)
     box.run(one, second(12), second(30))
     assert box.said("one", Outcome.STARTED).offset == 2
+
+
+def test_a_file_that_vanishes_while_it_sounds_is_heard_to_its_end() -> None:
+    box, one = Box(), agenda(("one", 10, 5))
+    box.run(one, START, second(12))
+    box.run(one, second(12), second(30), files={})
+    assert box.said("one", Outcome.FINISHED).heard == 5
 
 
 def test_a_missing_item_does_not_stop_the_good_one_after_it() -> None:

@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from devices import messages, topics
-from devices.agent.inbox import MOST_REFUSALS, Inbox
-from devices.agent.ledger import Event
-from devices.agent.line import Line
-from devices.agent.outbox import Outbox
-from devices.agent.playlists import Shelf
-from devices.agent.reports import PATIENCE_FIRST_S, PATIENCE_MOST_S, STATUS_S, Reports
+from devices import envelope, messages, times, topics
+from devices.agent.conduct.playlists import Shelf
+from devices.agent.memory.database import Database
+from devices.agent.memory.ledger import Event
+from devices.agent.memory.outbox import Outbox
+from devices.agent.timing.timekeeper import Timekeeper
+from devices.agent.wire.asking import ANSWER_S, AT_ONCE, MOST_S, OFTEN_FOR_S, OFTEN_S, Asking
+from devices.agent.wire.inbox import MOST_REFUSALS, Inbox
+from devices.agent.wire.line import Line
+from devices.agent.wire.reports import PATIENCE_FIRST_S, PATIENCE_MOST_S, ROLL_CALL_S, STATUS_S, Reports
 from devices.envelope import SigningKey
 from devices.link import Address
 from devices.messages import Outcome
@@ -35,14 +39,19 @@ class Scene:
     def __init__(self, directory: Path, site: Site, clock: HandClock) -> None:
         self.site = site
         self.clock = clock
+        self.keeper = Timekeeper(clock)
         self.broker = FakeBroker()
         self.key = SigningKey.generate()
         self.path = directory / "playlist.jws"
         self.shelf = Shelf(self.path, site.pinned)
-        self.outbox = Outbox(directory / "outbox.db")
+        self.outbox = Outbox(Database(directory / "outbox.db"), "box-1")
         self.volume = 50
+        self.free = 0
         self.accepted = 0
+        self.trusted_then: bool | None = None
+        """Whether the time was known when the last playlist was accepted."""
         self.reports = Reports(site.pinned, self.key, outbox=self.outbox, clock=clock, describe=self._describe)
+        asking = Asking(site.pinned, self.key, clock=self.keeper)
         self.line = Line(
             Address(host="broker", port=1883),
             site.pinned,
@@ -51,19 +60,26 @@ class Scene:
                 site.pinned,
                 shelf=self.shelf,
                 outbox=self.outbox,
-                clock=clock,
+                clock=self.keeper,
+                asking=asking,
                 accepted=self._accept,
                 changed=self.reports.ring,
+                called=self.reports.called,
             ),
             reports=self.reports,
+            asking=asking,
             clock=clock,
         )
 
     def _accept(self) -> None:
         self.accepted += 1
+        self.trusted_then = self.keeper.trusted
 
     def _describe(self) -> messages.Status:
-        return messages.Status(box="box-1", cluster="ap-chau", at=self.clock.now(), online=True, volume=self.volume)
+        return messages.Status(box="box-1", cluster="ap-chau", at=self.keeper.now(), online=True, **self._said())
+
+    def _said(self) -> dict[str, int]:
+        return {"volume": self.volume, "free_bytes": self.free}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Scene"]:
@@ -100,7 +116,28 @@ class Scene:
         return [(one.sequence, one.outcome, one.code) for batch in self.batches for one in batch.receipts]
 
     async def up(self) -> None:
-        await until(lambda: bool(self.broker.sessions) and len(self.broker.sessions[0].topics) == 2)
+        await until(lambda: bool(self.broker.sessions) and len(self.broker.sessions[0].topics) == 4)
+
+    @property
+    def asked(self) -> list[times.TimeRequest]:
+        return [
+            accept_from_box(raw, times.TIME_REQUEST, times.TimeRequest, box="box-1", key=self.key.public())
+            for raw in self.broker.on(topics.time_request("box-1"))
+        ]
+
+    def answer(self, *, at: datetime | None = None, nonce: str | None = None, box: str = "box-1") -> bytes:
+        """Tell the time, as the server does."""
+        true = at or self.clock.true
+        document = times.Time(box=box, nonce=nonce or self.asked[-1].nonce, received=true, sent=true)
+        raw = envelope.seal(document.to_bytes(), times.TIME, self.site.key)
+        self.broker.publish(topics.time("box-1"), raw)
+        return raw
+
+    def beacon(self, session: str, *, at: datetime | None = None) -> bytes:
+        document = times.Beacon(at=at or self.clock.true, session=session * 16)
+        raw = envelope.seal(document.to_bytes(), times.BEACON, self.site.key)
+        self.broker.publish(topics.beacon(), raw, retain=True)
+        return raw
 
 
 @pytest.fixture
@@ -264,7 +301,7 @@ async def test_the_status_is_told_at_once_on_change_and_regularly(scene: Scene) 
         assert [status.volume for status in scene.statuses] == [50, 80]
         told = scene.clock.monotonic()
         await until(lambda: bool(scene.clock.turn(0.5) or len(scene.statuses) == 3))
-        assert scene.clock.monotonic() - told == pytest.approx(STATUS_S, abs=2)
+        assert 0.9 * STATUS_S - 1 <= scene.clock.monotonic() - told <= STATUS_S + 1
 
 
 @running
@@ -277,3 +314,169 @@ async def test_the_will_and_the_goodbye_say_that_the_box_is_offline(scene: Scene
         await until(lambda: bool(scene.clock.turn(0.1) or scene.statuses[-1].online))
     assert scene.statuses[-1].online is False
     assert scene.broker.sessions == []
+
+
+def blind(clock: HandClock) -> None:
+    """Take the machine its time: nothing disciplines its clock, which began in 1970."""
+    clock.doubt = None
+    clock.jump(-56 * 365 * 86_400)
+
+
+@running
+async def test_it_asks_for_the_time_at_once_and_ever_more_rarely(tmp_path: Path, site: Site, clock: HandClock) -> None:
+    blind(clock)
+    scene = Scene(tmp_path, site, clock)
+    asked_at: list[float] = []
+    rounds = 30
+    async with scene.running():
+        while len(asked_at) < rounds * AT_ONCE:
+            if len(scene.asked) == len(asked_at):
+                since = clock.monotonic() - asked_at[-1] if asked_at else 0.0
+                clock.turn(min(max(since / 50, 0.02), 10.0))
+                await asyncio.sleep(0)
+                continue
+            asked_at.append(clock.monotonic())
+            scene.answer()
+            await until(lambda: scene.keeper.trusted)
+        assert abs(scene.keeper.now() - clock.true) < timedelta(milliseconds=200)
+    begins = asked_at[::AT_ONCE]
+    for begin, last in zip(begins, asked_at[AT_ONCE - 1 :: AT_ONCE], strict=True):
+        assert last - begin < 0.5, "questions of one round come one after the other"
+    pauses = [later - earlier for earlier, later in pairwise(begins)]
+    wanted = 1.0
+    for begin, pause in zip(begins, pauses, strict=False):
+        assert 0.78 * wanted <= pause <= 1.05 * wanted + 0.3
+        wanted = min(wanted * 2, OFTEN_S if begin + pause - begins[0] < OFTEN_FOR_S else MOST_S)
+    assert wanted == MOST_S
+    assert len({each.nonce for each in scene.asked}) == rounds * AT_ONCE
+
+
+@running
+async def test_an_answer_counts_once_and_only_if_it_was_asked_for(tmp_path: Path, site: Site, clock: HandClock) -> None:
+    blind(clock)
+    scene = Scene(tmp_path, site, clock)
+    async with scene.running():
+        await until(lambda: len(scene.asked) == 1)
+        wrong = START + timedelta(days=365)
+        scene.answer(at=wrong, nonce="0" * 32)
+        other = Site(SigningKey.generate(), site.pinned)
+        scene.site = other
+        scene.answer(at=wrong)
+        scene.site = site
+        scene.answer(at=wrong, box="box-2")
+        clock.turn(ANSWER_S + 0.1)
+        await until(lambda: len(scene.asked) == 2)
+        scene.answer(at=wrong, nonce=scene.asked[0].nonce)
+        assert not scene.keeper.trusted
+        right = scene.answer()
+        await until(lambda: scene.keeper.trusted)
+        for _ in range(5):
+            clock.turn(0.1)
+            scene.broker.publish(topics.time("box-1"), right)
+        scene.broker.publish(topics.time("box-1"), b"noise")
+        await until(lambda: bool(clock.turn(0.1) or "malformed" in [code for _, _, code in scene.sent]))
+        assert scene.keeper.stepped > timedelta()
+        assert abs(scene.keeper.now() - clock.true) < timedelta(milliseconds=1)
+        assert [code for _, _, code in scene.sent] == ["unknown_key", "wrong_box", "malformed"]
+
+
+@running
+async def test_an_answer_does_not_wait_behind_what_is_stored(tmp_path: Path, site: Site, clock: HandClock) -> None:
+    blind(clock)
+    scene = Scene(tmp_path, site, clock)
+    async with scene.running():
+        await until(lambda: len(scene.asked) == 1)
+        scene.send(one_slot())
+        scene.answer()
+        await until(lambda: scene.accepted == 1)
+        assert scene.trusted_then, "the playlist came first, and was still on its way to the disk"
+
+
+@running
+async def test_a_line_that_falls_again_and_again_costs_one_question_each(
+    tmp_path: Path, site: Site, clock: HandClock
+) -> None:
+    scene = Scene(tmp_path, site, clock)
+    async with scene.running():
+        for times in range(1, 7):
+            await until(lambda times=times: bool(clock.turn(0.2) or len(scene.asked) >= times))  # type: ignore[misc]
+            scene.answer()
+            clock.turn(0.1)
+            await scene_settles(scene)
+        before = len(scene.asked)
+        for _ in range(5):
+            scene.broker.fall()
+            scene.broker.up = True
+            before += 1
+            await until(lambda n=before: bool(clock.turn(0.2) or len(scene.asked) >= n))  # type: ignore[misc]
+            scene.answer()
+            clock.turn(0.1)
+            await scene_settles(scene)
+            assert len(scene.asked) == before
+
+
+@running
+async def test_the_roll_call_is_answered_once_within_twenty_seconds(scene: Scene) -> None:
+    scene.beacon("a")
+    async with scene.running():
+        await until(lambda: len(scene.statuses) == 1)
+        for session in ("a", "b"):
+            if session == "b":
+                scene.beacon(session)
+            called, told = scene.clock.monotonic(), len(scene.statuses)
+            await until(lambda told=told: bool(scene.clock.turn(0.1) or len(scene.statuses) > told))  # type: ignore[misc]
+            assert scene.clock.monotonic() - called <= ROLL_CALL_S + 0.2
+            assert scene.statuses[-1].session == session * 16
+            scene.beacon(session)
+            for _ in range(60):
+                scene.clock.turn(1)
+                await asyncio.sleep(0.001)
+            assert len(scene.statuses) == told + 1, "the same session again is no call"
+
+
+@running
+async def test_an_old_beacon_makes_no_box_speak(scene: Scene) -> None:
+    async with scene.running():
+        await until(lambda: len(scene.statuses) == 1)
+        old = scene.beacon("a")
+        scene.clock.turn(60)
+        scene.beacon("b")
+        await until(lambda: bool(scene.clock.turn(0.1) or scene.statuses[-1].session == "b" * 16))
+        told = len(scene.statuses)
+        scene.broker.publish(topics.beacon(), old, retain=True)
+        await until(lambda: bool(scene.clock.turn(0.1) or "rolled_back" in [code for _, _, code in scene.sent]))
+        for _ in range(60):
+            scene.clock.turn(1)
+            await asyncio.sleep(0.001)
+        assert len(scene.statuses) == told
+
+
+@running
+async def test_a_beacon_and_an_acknowledgement_say_how_late_it_is_at_least(
+    tmp_path: Path, site: Site, clock: HandClock
+) -> None:
+    blind(clock)
+    scene = Scene(tmp_path, site, clock)
+    async with scene.running():
+        await scene.up()
+        scene.beacon("a", at=START - timedelta(days=3))
+        await until(lambda: scene.keeper.now() >= START - timedelta(days=3))
+        scene.broker.publish(ACKNOWLEDGEMENT, site.seal_acknowledgement(0))
+        await until(lambda: scene.keeper.now() >= START)
+        assert not scene.keeper.trusted, "how much later nobody knows"
+
+
+@running
+async def test_figures_that_always_change_are_no_reason_for_a_status(scene: Scene) -> None:
+    async with scene.running():
+        await until(lambda: len(scene.statuses) == 1)
+        for _ in range(20):
+            scene.free += 1 << 20
+            scene.reports.ring()
+            scene.clock.turn(1)
+            await asyncio.sleep(0.001)
+        assert len(scene.statuses) == 1
+        scene.volume = 80
+        scene.reports.ring()
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.statuses) == 2))
+        assert scene.statuses[-1].free_bytes == 20 << 20

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import messages
-from devices.agent.ledger import State
-from devices.agent.playlists import Agenda, Shelf, agenda_of
+from devices.agent.conduct.playlists import Agenda, Shelf, agenda_of
+from devices.agent.memory.ledger import State
 from devices.messages import Outcome
 from schedules.timeline import sounding_at
 from tests.devices.agent.conftest import Site, playlist, rules, running, slot

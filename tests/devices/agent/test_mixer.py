@@ -10,10 +10,10 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.agent.clock import from_ns, to_ns
-from devices.agent.decoding import RATE, Decoder, Samples, Track
-from devices.agent.mixer import FADE_FRAMES, Mixer, instant_of, sample_at
-from devices.agent.output import Cue
+from devices.agent.sound.decoding import RATE, Decoder, Samples, Track
+from devices.agent.sound.mixer import FADE_FRAMES, Mixer, instant_of, sample_at
+from devices.agent.sound.output import Cue
+from devices.agent.timing.clock import from_ns, to_ns
 from schedules.levels import Level
 from schedules.timeline import Slot, SlotItem
 from tests.devices.agent.conftest import Sound
@@ -42,7 +42,9 @@ class Stage:
             path.write_bytes(sound.content)
             self.files[sound.digest] = path
 
-    def cue(self, start: datetime, *sounds: Sound, seconds: float | None = None, gain: float = 1.0) -> Cue:
+    def cue(
+        self, start: datetime, *sounds: Sound, seconds: float | None = None, gain: float = 1.0, joined: float = 0.0
+    ) -> Cue:
         items, offset = [], timedelta()
         for sound in sounds:
             duration = timedelta(seconds=sound.seconds)
@@ -50,7 +52,8 @@ class Stage:
             offset += duration
         end = start + (offset if seconds is None else timedelta(seconds=seconds))
         slot = Slot(id=f"slot@{start}", title="", level=Level.ROUTINE, start=start, end=end, items=tuple(items))
-        return Cue(slot=slot, begin=slot.start, end=end, files=self.files, gain=gain)
+        begin = start + timedelta(seconds=joined)
+        return Cue(slot=slot, begin=begin, end=end, files=self.files, gain=gain)
 
     def render(self, seconds: float, *, first: int = 0, block: int = 960, epoch_ns: int = EPOCH) -> Samples:
         blocks = []
@@ -121,6 +124,26 @@ def test_joined_late_it_sounds_at_the_right_place_after_a_short_rise(directory: 
     assert heard[0] == 0
     (told,) = stage.mixer.heard(START).values()
     assert told.began == START + late
+
+
+def test_one_that_may_begin_only_later_is_joined_there_after_a_short_rise(directory: Path, noise: Sound) -> None:
+    stage = Stage(directory, noise)
+    stage.mixer.play([stage.cue(START, noise, joined=0.3)], START)
+    heard, joined = stage.render(1.0), round(0.3 * RATE)
+    assert not heard[: joined + 1].any()
+    np.testing.assert_array_equal(heard[joined + FADE_FRAMES :], noise.samples[joined + FADE_FRAMES :])
+    assert np.all(np.abs(heard[joined:][:FADE_FRAMES]) <= np.abs(noise.samples[joined:][:FADE_FRAMES]))
+    (told,) = stage.mixer.heard(START).values()
+    assert (told.began, told.lasted) == (START + timedelta(seconds=0.3), timedelta(seconds=0.7))
+
+
+def test_given_the_air_earlier_than_it_was_told_it_is_joined_earlier(directory: Path, noise: Sound) -> None:
+    stage = Stage(directory, noise)
+    stage.mixer.play([stage.cue(START, noise, joined=0.6)], START)
+    stage.mixer.play([stage.cue(START, noise, joined=0.2)], START)
+    heard, joined = stage.render(1.0), round(0.2 * RATE)
+    assert not heard[: joined + 1].any()
+    np.testing.assert_array_equal(heard[joined + FADE_FRAMES :], noise.samples[joined + FADE_FRAMES :])
 
 
 def test_a_slot_never_sounds_beyond_its_end_and_falls_softly(directory: Path, noise: Sound) -> None:

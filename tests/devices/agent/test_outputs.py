@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from devices.agent.clock import SystemClock
-from devices.agent.mixer import Mixer
-from devices.agent.null import NullOutput
-from devices.agent.output import Cue, Output, OutputError
-from devices.agent.outputs import open_output
-from devices.agent.wav import WavOutput
-from devices.agent.wavefile import LONGEST, WaveFile, read_epoch
+from devices.agent.sound.device import DeviceOutput
+from devices.agent.sound.mixer import Mixer
+from devices.agent.sound.null import NullOutput
+from devices.agent.sound.output import Cue, Output, OutputError
+from devices.agent.sound.outputs import open_output
+from devices.agent.sound.wav import WavOutput
+from devices.agent.sound.wavefile import LONGEST, WaveFile, read_epoch
+from devices.agent.timing.clock import SystemClock
 from schedules.levels import Level
 from schedules.timeline import Slot, SlotItem
+from tests.devices.agent.card import Card
 from tests.devices.agent.conftest import RATE, Sound, running
 from tests.devices.agent.test_mixer import HandDecoder
 from tests.fakes.clock import START, HandClock
@@ -47,12 +49,11 @@ class NullStage:
 
 
 class WavStage:
-    def __init__(self, clock: HandClock, path: Path) -> None:
+    def __init__(self, clock: HandClock, path: Path, *, delay_ms: float = 0.0) -> None:
         self.clock = clock
         self.decoder = HandDecoder()
-        self.output: WavOutput = WavOutput(
-            path, clock=clock, changed=lambda: None, mixer=Mixer(changed=lambda: None, decoder=self.decoder)
-        )
+        mixer = Mixer(changed=lambda: None, decoder=self.decoder)
+        self.output: WavOutput = WavOutput(path, clock=clock, changed=lambda: None, delay_ms=delay_ms, mixer=mixer)
         self.output.open()
 
     def run(self, seconds: float) -> None:
@@ -62,7 +63,31 @@ class WavStage:
             self.output.catch_up()
 
 
-@pytest.fixture(params=[NullStage, WavStage])
+class DeviceStage:
+    """A card that plays what it is given at once, so that what is asked for is what is heard."""
+
+    def __init__(self, clock: HandClock, path: Path) -> None:
+        self.clock = clock
+        self.decoder = HandDecoder()
+        self.card = Card(clock)
+        output = DeviceOutput(
+            None,
+            clock=clock,
+            changed=lambda: None,
+            driver=self.card,
+            mixer=Mixer(changed=lambda: None, decoder=self.decoder),
+        )
+        self.output: Output = output
+        self.card.open(None, output._feed.block)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.02)):
+            self.decoder.fill()
+            self.card.pump()
+            self.clock.turn(0.02)
+
+
+@pytest.fixture(params=[NullStage, WavStage, DeviceStage])
 def stage(request: pytest.FixtureRequest, clock: HandClock, tmp_path: Path) -> Stage:
     stage: Stage = request.param(clock, tmp_path / "out.wav")
     return stage
@@ -78,11 +103,12 @@ def make_cue(tmp_path: Path, sound: Sound) -> Callable[..., Cue]:
     path = tmp_path / "sound.opus"
     path.write_bytes(sound.content)
 
-    def make(start: datetime, seconds: float = 2.0, *, files: bool = True) -> Cue:
+    def make(start: datetime, seconds: float = 2.0, *, files: bool = True, joined: float = 0.0) -> Cue:
         item = SlotItem(rendition=sound.digest, offset=timedelta(), duration=timedelta(seconds=2))
         end = start + timedelta(seconds=seconds)
         slot = Slot(id="one", title="", level=Level.ROUTINE, start=start, end=end, items=(item,))
-        return Cue(slot=slot, begin=slot.start, end=end, files={sound.digest: path} if files else {}, gain=1.0)
+        begin = start + timedelta(seconds=joined)
+        return Cue(slot=slot, begin=begin, end=end, files={sound.digest: path} if files else {}, gain=1.0)
 
     return make
 
@@ -105,6 +131,15 @@ def test_cued_late_it_is_joined_in_progress(stage: Stage, make_cue: Callable[...
     stage.run(1)
     heard = stage.output.heard(stage.clock.now())["one"]
     assert (heard.began, heard.lasted) == (START, timedelta(seconds=0.5))
+
+
+def test_one_that_may_begin_later_than_its_slot_is_joined_there(stage: Stage, make_cue: Callable[..., Cue]) -> None:
+    stage.output.play([make_cue(START + timedelta(seconds=1), joined=0.7)], stage.clock.now())
+    stage.run(1.6)
+    assert stage.output.heard(stage.clock.now()) == {}
+    stage.run(2)
+    heard = stage.output.heard(stage.clock.now())["one"]
+    assert (heard.began, heard.lasted) == (START + timedelta(seconds=1.7), timedelta(seconds=1.3))
 
 
 def test_it_never_sounds_beyond_the_cues_end(stage: Stage, make_cue: Callable[..., Cue]) -> None:
@@ -185,6 +220,28 @@ def test_a_slot_lies_at_its_sample(wav: WavStage, tmp_path: Path, make_cue: Call
     np.testing.assert_allclose(heard[at : at + 2 * RATE], sound.samples, atol=2 / 32767)
     assert not heard[:at].any()
     assert not heard[at + 2 * RATE :].any()
+
+
+@pytest.mark.parametrize("delay_ms", [-1000.0, -12.5, 250.0])
+def test_a_delay_moves_what_is_written_and_not_what_is_told_of_it(
+    clock: HandClock, tmp_path: Path, make_cue: Callable[..., Cue], sound: Sound, delay_ms: float
+) -> None:
+    wav = WavStage(clock, tmp_path / "out.wav", delay_ms=delay_ms)
+    wav.output.play([make_cue(START + timedelta(seconds=2))], clock.now())
+    wav.run(5)
+    wav.output.close()
+    assert onset(tmp_path / "out.wav", sound) == round((2 + delay_ms / 1000) * RATE)
+
+
+def test_told_of_a_sound_that_is_delayed_it_is_the_planned_instant(
+    clock: HandClock, tmp_path: Path, make_cue: Callable[..., Cue]
+) -> None:
+    wav = WavStage(clock, tmp_path / "out.wav", delay_ms=300)
+    wav.output.play([make_cue(START)], clock.now())
+    wav.run(1)
+    heard = wav.output.heard(clock.now())["one"]
+    assert (heard.began, heard.lasted) == (START, timedelta(seconds=0.7))
+    wav.output.close()
 
 
 def test_silence_takes_no_room_on_disk(wav: WavStage, tmp_path: Path, make_cue: Callable[..., Cue]) -> None:

@@ -13,15 +13,15 @@ import pytest
 import soundfile
 
 from devices import messages, topics
-from devices.agent.clock import Machine, SystemClock
 from devices.agent.config import BoxError
 from devices.agent.enrolment import enrol
-from devices.agent.output import OutputError
 from devices.agent.run import Surroundings, run
-from devices.agent.wavefile import read_epoch
+from devices.agent.sound.output import OutputError
+from devices.agent.sound.wavefile import read_epoch
+from devices.agent.timing.clock import Machine
 from devices.messages import Outcome, Receipt
 from tests.devices.agent.conftest import RATE, MediaServer, Site, Sound, playlist, rules, running, slot, until
-from tests.fakes.clock import START, HandClock
+from tests.fakes.clock import START, HandClock, TrueClock
 from tests.fakes.link import FakeBroker
 
 
@@ -197,7 +197,7 @@ async def test_at_a_quarter_past_three_only_an_emergency_is_heard(street: Street
 async def test_joined_late_the_wav_holds_the_rest_of_the_sound_in_its_place(
     street: Street, make_sound: Callable[[float, int], Sound], tmp_path: Path
 ) -> None:
-    clock, path, long = SystemClock(), tmp_path / "out.wav", make_sound(3.0, 6)
+    clock, path, long = TrueClock(), tmp_path / "out.wav", make_sound(3.0, 6)
     start = clock.now() - timedelta(seconds=0.4)
     street.publish(slot("one", start, (long.digest, 3.0)), sound=long, now=start)
     async with street.box(f"wav:{path}", clock):
@@ -242,7 +242,7 @@ async def test_an_unknown_output_is_said_at_once(street: Street, clock: HandCloc
 
 @running
 async def test_a_rendition_that_cannot_be_decoded_is_reported(street: Street, tmp_path: Path, sound: Sound) -> None:
-    clock = SystemClock()
+    clock = TrueClock()
     broken = Sound(b"OggS, and then nothing of it", sound.samples)
     street.publish(
         slot("one", clock.now() + timedelta(seconds=0.3), (broken.digest, 0.5)), sound=broken, now=clock.now()

@@ -1,0 +1,1 @@
+"""What stands around the box: amplifier, sensors, and who watches over it."""

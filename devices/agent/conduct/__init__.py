@@ -1,0 +1,1 @@
+"""What must sound now, and what became of what should have."""

@@ -1,0 +1,1 @@
+"""From cued slots to the air, on the sample."""

@@ -1,0 +1,1 @@
+"""Renditions on disk before their slots need them."""

@@ -1,0 +1,1 @@
+"""The box's time: what it believes, why, and how wrong that may be."""
