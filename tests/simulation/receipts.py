@@ -53,15 +53,8 @@ def _to_be_told(watch: "Watch", pole: "Pole") -> Iterator[str]:
             continue
         known = [each for each in issues if each.version in held and each.slot(id_) == slot and each.at < end_of(slot)]
         lost = any(since <= end and until >= slot.start for since, until in pole.forgot)
-        if known and not lost and not _is_confused(watch, pole, end):
+        if known and not lost:
             yield id_
-
-
-def _is_confused(watch: "Watch", pole: "Pole", end: datetime) -> bool:
-    """Say whether the first process that ran after ``end`` never knew the time: what it should have told is lost."""
-    after = [glance for glance in watch.glances[pole.box] if glance.at > end]
-    trusted = next((glance for glance in after if glance.trusted), None)
-    return trusted is None or trusted.life != after[0].life
 
 
 def _check_slot(watch: "Watch", pole: "Pole", slot: str, told: list[Receipt], sounds: "list[Sound]") -> None:

@@ -115,7 +115,7 @@ def _check_late(
         for _, _, _, receipt in watch.world.station.journal.receipts(box=pole.box, slot=slot.id, limit=100)
         if receipt.at < ready + READY and receipt.outcome in ("interrupted", "missed", "refused", "finished")
     ]
-    begun = any(sound.since < ready for sound in sounds)
+    begun = any(sound.since < ready and not pole.has_forgotten(sound) for sound in sounds)
     if told or (slot.if_late == "whole" and not begun):
         if not told:
             _check_whole(watch, pole, slot, sounds, ready)

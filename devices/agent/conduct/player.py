@@ -141,8 +141,8 @@ class Player:
         self._stepped = seen.stepped
         await self._act(decision, now - lag, lag)
         self._tell(decision.events)
-        if seen.agenda.former and seen.trusted and self._shelf.agenda is seen.agenda:
-            self._shelf.settle()
+        if seen.trusted and self._shelf.agenda is seen.agenda:
+            await self._shelf.settle()
         playing = next((cue.slot.id for cue in decision.cues if cue.slot.id in heard and now < cue.end), None)
         if playing != self.playing:
             self.playing = playing

@@ -44,7 +44,8 @@ class Agenda:
     since: datetime
     """When the box came to hold it."""
     history: datetime
-    """What was over by then is nobody's affair any more: when the first playlist was issued that this process held."""
+    """What was over by then is nobody's affair any more: when the first playlist was issued that this process held, or
+    an earlier one of whose slots it has not been told yet what became of them."""
     volume: int
     """Percent of full amplitude."""
     timeline: Timeline
@@ -167,7 +168,10 @@ class Shelf:
 
     def __init__(self, path: Path, pinned: Pinned) -> None:
         self._path = path
+        self._former = path.with_name(f"former-{path.name}")
+        """What was held before, until it has been told what became of its slots."""
         self._pinned = pinned
+        self._is_settled = True
         self.held: Held | None = None
         self.agenda: Agenda | None = None
 
@@ -177,13 +181,16 @@ class Shelf:
         An expired playlist is held, too: it makes no sound, but nothing older may take its place.
         """
         try:
-            accepted = await asyncio.to_thread(self._read)
-            since = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
+            accepted, since = await asyncio.to_thread(self._read, self._path)
         except FileNotFoundError:
             return
         except (OSError, Refused) as error:
             log.error("held playlist cannot be read path=%s error=%s", self._path, error)
             return
+        with suppress(OSError, Refused):
+            former, then = await asyncio.to_thread(self._read, self._former)
+            if former.held.version < accepted.held.version:
+                self._hold(former.held, agenda_of(former.playlist, since=then))
         self._hold(accepted.held, agenda_of(accepted.playlist, since=since))
 
     async def came_by(self, now: datetime) -> None:
@@ -195,7 +202,7 @@ class Shelf:
         if held is None or agenda is None or agenda.since <= now:
             return
         try:
-            accepted = await asyncio.to_thread(self._read)
+            accepted, _ = await asyncio.to_thread(self._read, self._path)
         except (OSError, Refused) as error:
             log.error("held playlist cannot be read path=%s error=%s", self._path, error)
             return
@@ -203,10 +210,15 @@ class Shelf:
         if self.agenda is agenda:
             self.agenda = replace(revised, history=agenda.history, former=agenda.former, known=agenda.known)
 
-    def settle(self) -> None:
-        """Note that of everything in ``former`` it has been told what became of it."""
-        if self.agenda is not None:
+    async def settle(self) -> None:
+        """Note that of everything that is over by now it has been told what became of it."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        if self.agenda is not None and self.agenda.former:
             self.agenda = replace(self.agenda, former=())
+        with suppress(OSError):
+            await asyncio.to_thread(self._former.unlink, missing_ok=True)
 
     async def put(self, raw: bytes, now: datetime) -> bool:
         """Take a playlist from the network; True if it is new, False if it is the held one again.
@@ -221,14 +233,23 @@ class Shelf:
         self._hold(accepted.held, await asyncio.to_thread(self._store, accepted, now))
         return True
 
-    def _read(self) -> Accepted:
-        """Read the file through the gate. In a thread."""
-        accepted = accept_playlist(self._path.read_bytes(), self._pinned, held=None, now=_ALWAYS)
+    def _read(self, path: Path) -> tuple[Accepted, datetime]:
+        """Read a file through the gate; return since when it was held, too. In a thread."""
+        accepted = accept_playlist(path.read_bytes(), self._pinned, held=None, now=_ALWAYS)
         assert accepted is not None, "with nothing held nothing is held again"
-        return accepted
+        return accepted, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def _store(self, accepted: Accepted, now: datetime) -> Agenda:
-        """Write it down and look at every slot; in a thread, because either may take a while."""
+        """Write it down and look at every slot; in a thread, because either may take a while.
+
+        What was held stays beside it: the power may go before it is told what became of its slots. Of several that
+        came since then the first says most: from its issue on nothing was told.
+        """
+        with suppress(OSError):  # one that cannot be kept costs receipts only
+            if self.held is None:
+                self._former.unlink(missing_ok=True)
+            elif not self._former.exists():
+                os.link(self._path, self._former)
         write_whole(self._path, accepted.raw)
         with suppress(OSError):  # by the box's clock, not by the machine's
             os.utime(self._path, (now.timestamp(), now.timestamp()))
@@ -236,6 +257,7 @@ class Shelf:
 
     def _hold(self, held: Held, agenda: Agenda) -> None:
         if (before := self.agenda) is not None:
+            self._is_settled = False
             left = (*before.former, *((slot, before.since) for slot in before.timeline.slots))
             gone = (each for each in left if each[0].latest_end <= agenda.timeline.start)
             former = tuple(each for each in gone if each[0].id not in agenda.slots)[-MOST_SLOTS:]

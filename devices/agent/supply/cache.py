@@ -89,9 +89,9 @@ class Cache:
 
     @property
     def missing(self) -> int:
-        """How many renditions of the held playlist are not here, or not yet verified."""
+        """How many renditions that the held playlist still needs are not here, or not yet verified."""
         agenda = self._agenda()
-        return sum(digest not in self._files for digest in agenda.renditions) if agenda else 0
+        return sum(need.digest not in self._files for need in needs(agenda, self._clock.now())) if agenda else 0
 
     def distrust(self, digest: str) -> None:
         """Check a verified rendition again, because it could not be played, and fetch it anew if it is damaged.

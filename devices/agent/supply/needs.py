@@ -35,7 +35,7 @@ class Need:
 
     reference: RenditionReference
     start: datetime | None = None
-    """Of the first slot not over that it sounds in, or of the first emergency; None: it is only named."""
+    """Of the first slot not over that it sounds in, or of the first emergency; None: only refused slots name it."""
     emergency: bool = False
 
     @property
@@ -47,8 +47,8 @@ class Need:
 def needs(agenda: Agenda, now: datetime) -> tuple[Need, ...]:
     """Return the agenda's renditions in the order in which they are fetched.
 
-    First what emergencies need, then what other slots that are not over need, each by start, then what is only
-    named: by slots that are over or refused.
+    First what emergencies need, then what other slots that are not over need, each by start, then what only refused
+    slots name: another playlist may let them sound. What was heard, or missed, is not fetched any more.
     """
     emergencies: dict[str, datetime] = {}
     others: dict[str, datetime] = {}
@@ -56,11 +56,12 @@ def needs(agenda: Agenda, now: datetime) -> tuple[Need, ...]:
         starts = emergencies if slot.level is Level.EMERGENCY else others
         for digest in _still_heard(slot, now):
             starts.setdefault(digest, slot.start)
+    refused = {digest: None for each in agenda.refused.values() for digest in _still_heard(each.slot, now)}
     named = agenda.renditions
     return (
         *(Need(reference=named[digest], start=start, emergency=True) for digest, start in emergencies.items()),
         *(Need(reference=named[digest], start=start) for digest, start in others.items() if digest not in emergencies),
-        *(Need(reference=named[digest]) for digest in named if digest not in emergencies and digest not in others),
+        *(Need(reference=named[digest]) for digest in refused if digest not in emergencies and digest not in others),
     )
 
 

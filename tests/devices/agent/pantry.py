@@ -96,13 +96,12 @@ class Held:
         self.wire.asked.clear()
         self.cache = self._cache()
 
-    def hold(self, *contents: bytes, after: float | None = SOON, version: int = 1, emergency: bytes = b"") -> None:
+    def hold(self, *contents: bytes, after: float = SOON, version: int = 1, emergency: bytes = b"") -> None:
         """Hold a playlist that needs these, the first ``after`` seconds from now and the others a second apart."""
-        moments = [self.clock.now() + timedelta(seconds=n + (after or 0)) for n in range(len(contents))]
+        moments = [self.clock.now() + timedelta(seconds=n + after) for n in range(len(contents))]
         slots = [
             slot(f"{n}", moment, (reference(content, 1).digest, 1.0))
             for n, (content, moment) in enumerate(zip(contents, moments, strict=True))
-            if after is not None
         ]
         if emergency:
             flood = (reference(emergency, 1).digest, 1.0)

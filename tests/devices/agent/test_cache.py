@@ -135,7 +135,7 @@ async def test_wrong_bytes_that_may_be_our_own_fault_are_reported_at_the_second_
 @running
 async def test_a_server_that_is_away_is_asked_less_and_less_often(held: Held) -> None:
     async with held.running():
-        held.hold(b"one", after=None)
+        held.hold(b"one", after=30 * 86_400)
         await held.turn_until(lambda: len(held.wire.asked) == 1, 10)
         pauses = [
             await held.turn_until(lambda tries=tries: len(held.wire.asked) > tries, 0.5)  # type: ignore[misc]

@@ -101,9 +101,9 @@ async def test_what_no_playlist_names_stays_thirty_days(held: Held) -> None:
 async def test_what_is_named_again_is_not_fetched_again(held: Held) -> None:
     held.lie(b"one", named=START - timedelta(days=20))
     async with held.running():
-        held.hold(b"two", after=None)
+        held.hold(b"two", after=DAY_S)
         await until(lambda: held.looks == 1)
-        held.hold(b"one", after=None, version=2)
+        held.hold(b"one", after=DAY_S, version=2)
         await held.have(b"one")
         assert held.wire.asked == []
 
@@ -127,8 +127,8 @@ async def test_a_rendition_larger_than_the_budget_is_never_asked_for_and_said_on
     huge = bytes(17 * MB)
     held.wire.serve(huge, b"one")
     async with held.running() as cache:
-        held.hold(huge, b"one")
-        await held.have(b"one")
+        held.hold(huge, b"one", after=DAY_S)
+        await held.turn_until(lambda: bool(cache.files), 30)
         await held.turn_until(lambda: held.looks > 5, 300)
         assert [digest for _, digest in held.wire.asked] == [digest_of(b"one")]
         assert caplog.text.count("finds no room") == 1
