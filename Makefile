@@ -36,7 +36,8 @@ bench: dev
 
 soak: dev
 	SOAK=20 $(BIN)/pytest tests/schedules --timeout 3600
-	SOAK=100 $(BIN)/pytest tests/simulation
+	SOAK=100 $(BIN)/pytest tests/simulation --timeout 36000
+	SOAK=20 $(BIN)/pytest tests/system/test_box_never_misses.py --timeout 3600
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

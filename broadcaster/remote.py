@@ -68,7 +68,8 @@ class Remote:
                         elif field == "data":
                             yield kind, json.loads(value)
             except httpx.TransportError:
-                time.sleep(_AGAIN_S)
+                pass
+            time.sleep(_AGAIN_S)  # a refusal, too, ends at once
 
 
 @contextmanager

@@ -98,7 +98,9 @@ class Intake:
             raise Refused("stale", f"A status of {status.at.isoformat()} came after one that is newer.")
         if new is None or new == last:
             return False
-        self.store.journal.store_status(new[1], received_at=new[0])
+        # A server's clock that was set back must not make what boxes say now older than what they said before.
+        received_at = max(new[0], last[0]) if last else new[0]
+        self.store.journal.store_status(new[1], received_at=received_at)
         return True
 
     def _key(self, box: Box) -> PublicKey:

@@ -5,6 +5,7 @@
 | ``box.json`` | the server's URL and ``devices.enrolment.BoxSettings`` | ``enrolment.py``, once |
 | ``key.pem`` | the box's private key, for its owner's eyes only | ``enrolment.py``, once |
 | ``playlist.jws`` | the held playlist, in the envelope it came in | ``playlists.py`` |
+| ``former-playlist.jws`` | what was held before, until its slots were told of | ``conduct/playlists.py`` |
 | ``renditions/`` | verified renditions by digest; ``*.part`` while they come | ``cache.py`` |
 | ``outbox.db`` | receipts not yet acknowledged, and the ledger of slots | ``outbox.py`` |
 | ``clock.json`` | what was last known of the time | ``clockfile.py`` |

@@ -105,6 +105,7 @@ class Box:
             self._output,
             shelf=self._shelf,
             files=lambda: self._cache.files,
+            distrust=self._cache.distrust,
             outbox=outbox,
             clock=clock,
             changed=self._happened,
@@ -165,6 +166,13 @@ class Box:
             self._output.name,
             self._clock.estimate.source.value,
         )
+        try:
+            await self._run_loops(stop)
+        finally:
+            await self._cabinet.leave()
+        log.info("box down box=%s", self._config.pinned.box)
+
+    async def _run_loops(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as outer:
             output = outer.create_task(keep("output", self._output.run, self._clock), name="output")
             async with asyncio.TaskGroup() as inner:
@@ -184,8 +192,6 @@ class Box:
                 self._cabinet.leaving()
                 await end(loops)
             output.cancel()
-        await self._cabinet.leave()
-        log.info("box down box=%s", self._config.pinned.box)
 
     def status(self) -> Status:
         """Return what the box says of itself now."""
@@ -208,7 +214,8 @@ class Box:
         await self._outbox.keep_trying(self._clock)
 
     async def _rejected(self, digest: str) -> None:
-        event = Event(outcome=Outcome.REFUSED, at=self._clock.now(), code="bad_rendition", rendition=digest)
+        now = self._clock.now()
+        event = Event(outcome=Outcome.REFUSED, at=now, code="bad_rendition", rendition=digest, routine=False)
         await self._outbox.commit([event])
         self._happened()
 

@@ -5,7 +5,6 @@ import errno
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,21 +177,21 @@ class Pole:
     async def _run(self, stop: asyncio.Event) -> None:
         """One life of the box: until its power goes, or all end."""
         self._lost.clear()
+        ending = asyncio.Event()
         memory = _Memory(self._database, self.box, self._tally)
         async with memory:
             box = self._running = Box(self._config, Settings(), _OUTPUT, memory, self._surroundings())
-            life = asyncio.ensure_future(box.run(stop))
-            lost = asyncio.ensure_future(self._lost.wait())
+            life = asyncio.ensure_future(box.run(ending))
+            ends = [asyncio.ensure_future(event.wait()) for event in (self._lost, stop)]
             try:
-                await asyncio.wait((life, lost), return_when=asyncio.FIRST_COMPLETED)
-                if not life.done() and not stop.is_set():
-                    memory.cut = True
-                    life.cancel()
-                with suppress(asyncio.CancelledError):
-                    await life
+                await asyncio.wait((life, *ends), return_when=asyncio.FIRST_COMPLETED)
+                memory.cut = not stop.is_set()
+                # Told, not cancelled: a cancellation that meets a falling line may be forgotten, see ``loops.end``.
+                ending.set()
+                await life
             finally:
-                lost.cancel()
-                life.cancel()
+                for each in (life, *ends):
+                    each.cancel()
                 self._running = None
 
     def _surroundings(self) -> Surroundings:

@@ -190,3 +190,12 @@ def test_a_will_counts_although_it_was_sealed_before(intake: Intake, box: Signin
     will = status(online=False)
     intake.take([said(status(at=NOW + timedelta(hours=1)), box), said(will, box)], now=NOW)
     assert not memory.journal.statuses()["box-1"][1].online
+
+
+def test_a_server_whose_clock_was_set_back_still_hears_its_boxes(
+    intake: Intake, box: SigningKey, memory: Store
+) -> None:
+    intake.take([said(status(playlist=3), box)], now=NOW + timedelta(hours=1))
+    later = status(playlist=4, at=NOW + timedelta(seconds=1))
+    intake.take([said(later, box)], now=NOW)
+    assert memory.journal.statuses()["box-1"][1].playlist == 4

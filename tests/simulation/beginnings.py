@@ -52,7 +52,9 @@ def check_time(
     steps = any(each.stepped for each in (*known, glance))  # it keeps its place through a step, and after a restart
     if not steps and not -1e-3 <= shift <= within + 1e-3:
         watch.violated("nothing is moved further than it may be", f"{pole.box} {sound.slot.id} {shift:+.3f} s")
-    cued = pole.ran_at(asked.start - timedelta(seconds=3))  # it may have begun, as the ledger has it: it is joined
+    ahead = max((each.error_s for each in known if each.trusted and each.at <= asked.start), default=0.0)
+    from_then = asked.start - timedelta(seconds=3 + max(ahead, 0.0))
+    cued = pole.ran_between(from_then, asked.start)  # it may have begun, as the ledger has it: it is joined
     if asked.if_late == "skip" and not (goes_on or cued or glance.lag) and sound.place > timedelta(seconds=1.5):
         watch.violated("what is to be skipped is not joined", f"{pole.box} {sound.slot.id} {sound.place}")
 

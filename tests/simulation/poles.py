@@ -66,9 +66,9 @@ class Pole:
         asyncio.get_running_loop().call_later(self.chance.uniform(3.0, 15.0), self.start, self.boots)
         self.expect_ntp()
 
-    def ran_at(self, t: datetime) -> bool:
-        """Say whether a process of it ran at ``t``."""
-        return self.ran_from(t, t)
+    def ran_between(self, begin: datetime, end: datetime) -> bool:
+        """Say whether a process of it ran at some time of these."""
+        return any(since <= end and (until is None or begin <= until) for since, until in self.ran)
 
     def ran_from(self, begin: datetime, end: datetime) -> bool:
         """Say whether one and the same process of it ran all the time."""

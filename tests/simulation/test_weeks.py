@@ -15,7 +15,7 @@ import pytest
 from tests.simulation.world import Outcome, run_seed
 
 SOAK = int(os.environ.get("SOAK", "1"))
-SEEDS = range(1, 30 * SOAK + 1)
+SEEDS = range(1, 24 * SOAK + 1)
 DAYS = 0.35
 """From four in the morning till after noon, and an hour of calm: three bulletins and what comes between."""
 LONG_DAYS = 1.125

@@ -41,7 +41,7 @@ from tests.system.town import (
 )
 
 SOAK = int(os.environ.get("SOAK", "1"))
-KILLS = min(12 * SOAK, 200)
+KILLS = min(10 * SOAK, 200)
 SEED = int(os.environ.get("SEED", "7"))
 VOLUME = 0.8
 STEP = 2 / 32767

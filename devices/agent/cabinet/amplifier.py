@@ -68,6 +68,7 @@ class Amplifier:
 
     async def run(self) -> None:
         """Keep it as it should be until cancelled. A crash may have left it on: the first look switches, too."""
+        self._tried = None
         while True:
             pause = await self.turn(self._clock.now(), self._clock.monotonic())
             await self.bell.wait(self._clock, pause)

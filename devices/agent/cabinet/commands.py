@@ -38,7 +38,10 @@ async def run(command: Sequence[str], *, limit_s: float = LIMIT_S) -> str:
     Raises:
         CommandError: it is missing, ended with a status other than 0, or took longer than ``limit_s``.
     """
-    read, write = os.pipe()
+    try:
+        read, write = os.pipe()
+    except OSError as error:  # too many open files
+        raise CommandError(f"{command[0]} cannot be started: {error}") from error
     try:
         try:
             process = await _start(command, write)

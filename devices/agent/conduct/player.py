@@ -64,6 +64,7 @@ class Player:
         outbox: Outbox,
         clock: Time,
         changed: Callable[[], None],
+        distrust: Callable[[str], None] = lambda digest: None,
     ) -> None:
         self._output = output
         self._shelf = shelf
@@ -71,6 +72,8 @@ class Player:
         self._outbox = outbox
         self._clock = clock
         self._changed = changed
+        self._distrust = distrust
+        """Told of each rendition that could not be played: its file is checked, and fetched anew if it is damaged."""
         self._booted = self._trusted_at = clock.monotonic()
         self._trusted = clock.trusted
         self._stepped = clock.stepped
@@ -141,7 +144,7 @@ class Player:
         self._stepped = seen.stepped
         await self._act(decision, now - lag, lag)
         self._tell(decision.events)
-        if seen.trusted and self._shelf.agenda is seen.agenda:
+        if seen.trusted and not self._outbox.unsaved and self._shelf.agenda is seen.agenda:
             await self._shelf.settle()
         playing = next((cue.slot.id for cue in decision.cues if cue.slot.id in heard and now < cue.end), None)
         if playing != self.playing:
@@ -189,10 +192,13 @@ class Player:
             self._changed()
 
     async def _refuse_broken(self, now: datetime) -> None:
+        self._broken &= self._files().keys()  # what was taken away comes back whole
         broken = self._output.broken() - self._broken
         if not broken:
             return
         self._broken |= broken
+        for digest in sorted(broken):
+            self._distrust(digest)
         await self._outbox.commit(
             Event(outcome=Outcome.REFUSED, at=now, code="bad_rendition", rendition=digest, routine=False)
             for digest in sorted(broken)

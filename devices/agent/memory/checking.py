@@ -3,12 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from devices.agent.memory.bound import Span, merged
-from devices.agent.memory.held import read_spans, write_spans
+from devices.agent.memory.held import let_go, read_spans, write_spans
 from devices.agent.memory.tables import register
 from devices.chain import START, link
 from devices.messages import Receipt
+
+_MOST_TOLD: Final = 20
+"""Findings in one line of the log; a worn card has hundreds."""
 
 
 @dataclass(slots=True)
@@ -39,7 +43,8 @@ class Findings:
         told = [f"break={sequence}" for sequence in self.breaks]
         told += [f"unreadable={span.first}" for span in self.unreadable]
         told += [f"missing={span.first}-{span.last}" for span in self.missing]
-        return " ".join(told + [f"begun={sequence}" for sequence in self.begun])
+        told += [f"begun={sequence}" for sequence in self.begun]
+        return " ".join(told[:_MOST_TOLD] + ([f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []))
 
 
 def check(connection: sqlite3.Connection, box: str) -> Findings:
@@ -91,6 +96,7 @@ def mend(connection: sqlite3.Connection, box: str) -> Findings:
     if gaps or findings.breaks:
         write_spans(connection, box, merged([*read_spans(connection, box), *gaps]))
         _begin_anew(connection, box, min([*findings.breaks, *(span.last + 1 for span in gaps)]))
+        let_go(connection, box, surplus=0)  # a message tells of so many holes only
     connection.execute(
         "UPDATE boxes SET held = (SELECT count(*) FROM receipts WHERE box = ?1), last = max(last,"
         " (SELECT coalesce(max(sequence), 0) FROM receipts WHERE box = ?1)) WHERE box = ?1 AND"

@@ -161,7 +161,10 @@ class Database:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        aside = _move_aside(self._path)
+        try:
+            aside = _move_aside(self._path)
+        except OSError as refused:  # a card that failed is often read-only as well
+            raise sqlite3.OperationalError(f"broken ({error}), and it cannot be moved aside: {refused}") from refused
         log.error("outbox was broken and begins anew path=%s kept=%s error=%s", self._path, aside.name, error)
         if self._aside is None:  # else what broke was new, and empty but for what the first one gave
             self._aside = aside

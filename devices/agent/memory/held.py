@@ -80,7 +80,7 @@ def append(
     write_ledger(connection, box, entries)
     if held > most_held:
         # A little more than must be, so that a full box does not look through all it holds at every commit.
-        _let_go(connection, box, surplus=held - most_held + most_held // 100)
+        let_go(connection, box, surplus=held - most_held + most_held // 100)
     return extent(connection, box)
 
 
@@ -110,7 +110,8 @@ def drop(connection: sqlite3.Connection, box: str, through: int) -> Extent:
     if base:
         connection.execute("UPDATE boxes SET base = ? WHERE box = ?", (*base, box))
     gone = connection.execute("DELETE FROM receipts WHERE box = ? AND sequence <= ?", (box, through)).rowcount
-    connection.execute("UPDATE boxes SET held = held - ? WHERE box = ?", (gone, box))
+    if gone:  # an old acknowledgement again, which each session begins with, must not cost a sync
+        connection.execute("UPDATE boxes SET held = held - ? WHERE box = ?", (gone, box))
     connection.execute("DELETE FROM dropped WHERE box = ? AND last <= ?", (box, through))
     connection.execute("UPDATE dropped SET first = ?1 WHERE box = ?2 AND first <= ?3", (through + 1, box, through))
     return extent(connection, box)
@@ -188,7 +189,8 @@ def write_ledger(connection: sqlite3.Connection, box: str, entries: Mapping[str,
     connection.executemany("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)", lines)
 
 
-def _let_go(connection: sqlite3.Connection, box: str, *, surplus: int) -> None:
+def let_go(connection: sqlite3.Connection, box: str, *, surplus: int) -> None:
+    """Let ``surplus`` receipts leave, and those between two holes where there are more holes than can be told."""
     rows = connection.execute(
         "SELECT sequence, routine, chain FROM receipts WHERE box = ? ORDER BY sequence", (box,)
     ).fetchall()

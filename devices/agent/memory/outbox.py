@@ -110,7 +110,7 @@ class Outbox:
         """Append ``events`` and set ``entries`` (None forgets a slot), all or none; on disk when it returns.
 
         A disk that takes nothing does not silence the box: the change counts in memory, is logged once
-        and is saved with the next one.
+        and is saved with the next one. So does a change for which nobody waits any more.
         """
         for slot, entry in (entries or {}).items():
             if entry is None:
@@ -122,12 +122,12 @@ class Outbox:
         lines.update(entries or {})
         if receipts or lines:
             self._unsaved = ([], {})
-            await self._save(receipts, lines)
+            await asyncio.shield(asyncio.ensure_future(self._save(receipts, lines)))
 
     async def batch(self, after: int) -> Batch:
         """Return the first receipts with a sequence above ``after``, at most as many as one message takes.
 
-        None, where the disk gives nothing.
+        No receipts, where the disk gives nothing.
         """
         try:
             batch = await asyncio.to_thread(
@@ -162,7 +162,9 @@ class Outbox:
         except sqlite3.OperationalError as error:
             self._complain(f"outbox not saved receipts={len(receipts)}", error)
             later_receipts, later_lines = self._unsaved
-            self._unsaved = (_within_memory(receipts + later_receipts), lines | later_lines)
+            # As the ledger has them now: a later change of the same slot may be on disk already.
+            again = {slot: self._ledger.get(slot) for slot in (lines | later_lines)}
+            self._unsaved = (_within_memory(receipts + later_receipts), again)
             self._unsaved_bell.ring()
         else:
             if self._failing:

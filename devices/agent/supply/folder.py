@@ -1,5 +1,6 @@
 """The folder of renditions: ``DIGEST.opus`` when whole, ``DIGEST.part`` while it comes. Blocking: for threads."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -71,15 +72,17 @@ class Folder:
         return Survey(pieces, whole, self._free(self._directory))
 
     def verify(self, reference: RenditionReference) -> bool:
-        """Say whether a rendition's file holds what the playlist promised; one that does not is deleted."""
+        """Say whether a rendition's file holds what the playlist promised; one that holds something else is deleted."""
         path = self.whole(reference.digest)
         try:
             if _fits(path, reference):
                 return True
         except FileNotFoundError:
             return False
-        except OSError:  # a card that cannot be read here: another place on it may be better
-            pass
+        except OSError as error:
+            if error.errno != errno.EIO:  # too many open files, say: the file may be as good as ever
+                return False
+            # A card that cannot be read here: another place on it may be better.
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return False

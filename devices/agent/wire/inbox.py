@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 256
 MOST_REFUSALS: Final = 30
-"""Refusals reported in an hour; more are only logged, so that a flood cannot push out real receipts."""
+"""Refusals reported in an hour; more are only logged at DEBUG: no flood pushes out real receipts, or fills a log."""
 _HOUR_S: Final = 3600.0
 _MOST_ARRIVED: Final = 500
 """Messages that wait to be stored; more wait in the session, which has a bound of its own."""
@@ -74,6 +74,7 @@ class Inbox:
         self._reported: deque[float] = deque()
         self._untold: list[Event] = []
         self._told_bell = Bell()
+        self._storing: asyncio.Future[None] | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -145,6 +146,16 @@ class Inbox:
             self._called(beacon.session)
 
     async def _take_playlist(self, raw: bytes) -> None:
+        """Store a playlist to the end though the line falls meanwhile, and one after the other.
+
+        A thread that writes cannot be called back: an older one would lie on the disk under a newer one that is held.
+        """
+        while self._storing is not None and not self._storing.done():
+            await asyncio.wait([self._storing])
+        self._storing = asyncio.ensure_future(self._put(raw))
+        await asyncio.shield(self._storing)
+
+    async def _put(self, raw: bytes) -> None:
         now = self._clock.now()
         if not await self._shelf.put(raw, now) or (held := self._shelf.held) is None:
             return
@@ -162,13 +173,15 @@ class Inbox:
         self._refused[digest] = None
         if len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
-        log.warning("message refused code=%s reason=%s", refusal.code, refusal)
         moment = self._clock.monotonic()
         while self._reported and self._reported[0] <= moment - _HOUR_S:
             self._reported.popleft()
+        level = logging.WARNING if len(self._reported) < MOST_REFUSALS else logging.DEBUG
+        log.log(level, "message refused code=%s reason=%s", refusal.code, refusal)
         if len(self._reported) < MOST_REFUSALS:
             self._reported.append(moment)
             held = self._shelf.held.version if self._shelf.held else None
-            event = Event(outcome=Outcome.REFUSED, at=self._clock.now(), code=refusal.code, playlist=held)
+            now = self._clock.now()
+            event = Event(outcome=Outcome.REFUSED, at=now, code=refusal.code, playlist=held, routine=False)
             await self._outbox.commit([event])
             self._changed()

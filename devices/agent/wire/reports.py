@@ -32,7 +32,7 @@ CALM_S: Final = 0.25
 """How long a change waits to be told, so that what follows from it goes in the same message: a new playlist
 changes the version held, the files missing and the receipts waiting, one after the other. Costs less 4G."""
 PATIENCE_FIRST_S: Final = 30.0
-PATIENCE_MOST_S: Final = 300.0
+PATIENCE_MOST_S: Final = 1800.0
 """How long an acknowledgement is waited for before receipts are sent again: at first, and at most."""
 
 
@@ -49,6 +49,8 @@ class Reports:
         self._describe = describe
         self._session: str | None = None
         self._call_due = math.inf
+        self._again = False
+        """Whether the server has come back: what it has not acknowledged may be lost."""
         self.status_bell = Bell()
         """Rings when the status may have changed."""
         self.receipts_bell = Bell()
@@ -63,7 +65,8 @@ class Reports:
         """A new session of the server calls the roll: tell the status, though nothing has changed."""
         self._session = session
         self._call_due = self._clock.monotonic() + random.uniform(0.0, ROLL_CALL_S - CALM_S)  # noqa: S311 - no secret
-        self.status_bell.ring()
+        self._again = True
+        self.ring()
 
     async def tell_status(self, session: Session) -> None:
         """Publish the status now, on change, when called and now and then, until the line falls (``LinkDown``)."""
@@ -88,21 +91,31 @@ class Reports:
         return envelope.seal(status.to_bytes(), messages.STATUS, self._key)
 
     async def send_receipts(self, session: Session) -> None:
-        """Send receipts in order, and again while unacknowledged, until the line falls (``LinkDown``)."""
+        """Send receipts in order, each once; while they stay unacknowledged the first of them again, now and then.
+
+        A server that is away must not cost a day's 4G: what follows the first message goes again when that one is
+        acknowledged. Until the line falls (``LinkDown``).
+        """
         sent = 0
         patience = PATIENCE_FIRST_S
         again_at = self._clock.monotonic() + patience
+        probe: tuple[int, int] | None = None
         while True:
             moment = self._clock.monotonic()
+            if probe is not None and self._outbox.oldest > probe[0]:
+                sent, probe, patience = probe[1], None, PATIENCE_FIRST_S
             if self._outbox.last > sent and self._outbox.waiting:
                 sent = await self._send(session, after=sent)
                 again_at = moment + patience
                 continue
             if not self._outbox.waiting:
-                patience = PATIENCE_FIRST_S
+                patience, self._again = PATIENCE_FIRST_S, False
                 again_at = moment + patience
-            elif moment >= again_at:
-                sent, patience = 0, min(patience * 2, PATIENCE_MOST_S)
+            elif moment >= again_at or self._again:
+                patience = PATIENCE_FIRST_S if self._again else min(patience * 2, PATIENCE_MOST_S)
+                self._again = False
+                probe = self._outbox.oldest, await self._send(session, after=0)
+                again_at = moment + patience
                 continue
             await self.receipts_bell.wait(self._clock, again_at - moment)
             await sleep(self._clock, CALM_S)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from devices.agent.conduct.playlists import Shelf
+from devices.agent.memory.ledger import State
 from devices.messages import Outcome, Playlist, RenditionReference
 from tests.devices.agent.conftest import Site, playlist, running, slot
 from tests.devices.agent.paper import A, Box, second
-from tests.devices.agent.test_player import street
+from tests.devices.agent.test_player import WHOLE, street
 from tests.fakes.clock import HandClock
 
 DAY = 86_400.0
@@ -97,15 +98,42 @@ async def test_a_playlist_that_cannot_be_read_does_not_bring_back_the_one_before
 
 
 @running
-async def test_the_playlist_before_is_kept_until_the_time_is_known(
+async def test_the_playlist_before_is_kept_until_it_is_written_down_what_became_of_its_slots(
     site: Site, clock: HandClock, tmp_path: Path
 ) -> None:
     async with street(site, clock, tmp_path) as here:
         here.know_no_time()
         await here.hold(slot("one", second(10), (A, 20)))
-        await here.hold(slot("two", second(100), (A, 20)), version=2)
+        await here.hold(slot("one", second(10), (A, 20)), slot("two", second(100), (A, 20)), version=2)
         await here.live(60)
         assert "former-playlist.jws" in names(tmp_path)
+        here.database.full = True
         clock.doubt = 0.0
+        await here.live(30)
+        assert await here.told("one") == []
+        assert "former-playlist.jws" in names(tmp_path), "a power cut now would take with it what is said of its slots"
+        here.database.full = False
         await here.live(60)
+        assert await here.told("one") == [(Outcome.MISSED, "clock")]
         assert "former-playlist.jws" not in names(tmp_path)
+
+
+@running
+async def test_what_was_cued_before_the_power_went_is_joined_as_soon_as_the_time_is_known(
+    site: Site, clock: HandClock, tmp_path: Path
+) -> None:
+    async with street(site, clock, tmp_path) as here:
+        await here.hold(slot("one", second(10), (A, 90)))
+        await here.live(8)
+        assert here.outbox.ledger["one"].state is State.CUED
+    clock.turn(30)
+    async with street(site, clock, tmp_path) as here:
+        await here.shelf.load()
+        here.know_no_time()
+        await here.live(40)
+        assert here.ear.cues == ()
+        clock.doubt = 0.0
+        await here.live(1)
+        assert [cue.slot.id for cue in here.ear.cues] == ["one"]
+        await here.live(60)
+        assert await here.told("one") == WHOLE

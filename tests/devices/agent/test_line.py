@@ -243,6 +243,22 @@ async def test_receipts_leave_only_when_the_server_has_them(scene: Scene, site: 
 
 
 @running
+async def test_a_server_that_is_away_costs_one_message_now_and_then(scene: Scene, site: Site) -> None:
+    async with scene.running():
+        await scene.outbox.commit([Event(outcome=Outcome.STARTED, at=START, slot=str(n)) for n in range(250)])
+        scene.reports.ring()
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.sent) == 250))
+        scene.clock.turn(PATIENCE_FIRST_S)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.batches) == 4))
+        assert scene.batches[3].receipts == scene.batches[0].receipts
+        scene.broker.publish(ACKNOWLEDGEMENT, site.seal_acknowledgement(100), retain=True)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.batches) == 6))
+        assert [one.sequence for batch in scene.batches[4:] for one in batch.receipts] == list(range(101, 251))
+        scene.reports.called("f" * 16)
+        await until(lambda: bool(scene.clock.turn(0.05) or len(scene.batches) == 7))
+
+
+@running
 async def test_unacknowledged_receipts_are_sent_again_ever_more_patiently(scene: Scene) -> None:
     async with scene.running():
         await scene.outbox.commit([Event(outcome=Outcome.STARTED, at=START, slot="one")])
@@ -330,7 +346,7 @@ async def test_it_asks_for_the_time_at_once_and_ever_more_rarely(tmp_path: Path,
     rounds = 30
     async with scene.running():
         while len(asked_at) < rounds * AT_ONCE:
-            if len(scene.asked) == len(asked_at):
+            if len(scene.broker.on(topics.time_request("box-1"))) == len(asked_at):
                 since = clock.monotonic() - asked_at[-1] if asked_at else 0.0
                 clock.turn(min(max(since / 50, 0.02), 10.0))
                 await asyncio.sleep(0)

@@ -36,6 +36,10 @@ class Ear(NullOutput):
         super().__init__()
         self.cues: tuple[Cue, ...] = ()
         self.told = 0
+        self.undecodable: frozenset[str] = frozenset()
+
+    def broken(self) -> frozenset[str]:
+        return self.undecodable
 
     def play(self, cues: Sequence[Cue], now: datetime) -> None:
         super().play(cues, now)
@@ -65,6 +69,7 @@ class Street:
         self.shelf = Shelf(directory / "playlist.jws", site.pinned)
         self.files: Mapping[str, Path] = FILES
         self.ear = Ear()
+        self.distrusted: list[str] = []
         self.player = self.make()
 
     def make(self) -> Player:
@@ -75,6 +80,7 @@ class Street:
             outbox=self.outbox,
             clock=self.time,
             changed=lambda: None,
+            distrust=self.distrusted.append,
         )
 
     def know_no_time(self) -> None:
@@ -298,3 +304,21 @@ async def test_what_passed_under_an_earlier_playlist_is_not_forgotten_with_it(si
     await shelf.put(site.seal(playlist(version=2, issued=START)), START)
     assert shelf.agenda is not None
     assert shelf.agenda.history == START - timedelta(hours=1)
+
+
+@running
+async def test_what_cannot_be_decoded_is_checked_and_plays_again_once_it_is_whole(
+    site: Site, clock: HandClock, tmp_path: Path
+) -> None:
+    async with street(site, clock, tmp_path) as here:
+        await here.hold(slot("one", second(10), (A, 60)))
+        await here.live(8)
+        here.ear.undecodable = frozenset({A})
+        await here.live(4)
+        assert here.distrusted == [A]
+        assert here.player.broken == {A}
+        here.ear.undecodable, here.files = frozenset(), {}
+        await here.live(3)
+        here.files = FILES
+        await here.live(80)
+        assert (await here.told("one"))[0] == (Outcome.STARTED, None)
