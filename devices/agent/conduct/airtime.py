@@ -16,7 +16,7 @@ from devices.agent.memory.ledger import Entry, State
 from devices.agent.sound.output import Cue, Heard
 from schedules.lateness import Late
 from schedules.levels import Level
-from schedules.timeline import Slot, Timeline
+from schedules.timeline import LONGEST, Slot, Timeline
 
 AHEAD: Final = timedelta(seconds=3)
 """A slot is cued this long before it sounds: time to write the ledger and to decode."""
@@ -73,8 +73,17 @@ def later(heard: Heard, lag: timedelta) -> Heard:
 
 
 def lie_of(slot: Slot, entry: Entry | None) -> Slot:
-    """Return the slot as its line in the ledger says that it lies."""
-    return slot if entry is None else moved(slot, timedelta(seconds=entry.shift_s))
+    """Return the slot as its line in the ledger says that it lies.
+
+    One that was cut (by a hold, a withdrawal, a stronger one) ends when it was to end, however late it began: from
+    then on the air is another's, or nobody's.
+    """
+    if entry is None:
+        return slot
+    lain = moved(slot, timedelta(seconds=entry.shift_s))
+    if slot.cut in (None, LONGEST) or lain.end <= slot.end:
+        return lain
+    return replace(lain, end=max(slot.end, lain.start))
 
 
 def at_hand(slot: Slot, files: Collection[str], after: datetime) -> bool:

@@ -142,7 +142,8 @@ class Player:
         )
         self._memory, self._next_turn = decision.memory, decision.next_turn
         self._stepped = seen.stepped
-        await self._act(decision, now - lag, lag)
+        if not await self._act(decision, seen, now - lag, lag):
+            self._next_turn = now
         self._tell(decision.events)
         if seen.trusted and not self._outbox.unsaved and self._shelf.agenda is seen.agenda:
             await self._shelf.settle()
@@ -151,9 +152,10 @@ class Player:
             self.playing = playing
             self._changed()
 
-    async def _act(self, decision: Decision, now: datetime, lag: timedelta) -> None:
+    async def _act(self, decision: Decision, seen: "_Seen", now: datetime, lag: timedelta) -> bool:
         """Silence what may not sound, write down, let the rest begin: never a sound without its line.
 
+        False, and nothing begins, if meanwhile another playlist came, or the time lost or won its trust: look again.
         The output has a time of its own, ``lag`` behind, that takes no step while anything is cued. A step that comes
         while the disk writes is the next look's.
         """
@@ -164,10 +166,13 @@ class Player:
             ledger = self._outbox.ledger
             self._output.play([cue for cue in cues if _is_written(cue, ledger, decision.entries)], now)
             await self._outbox.commit(decision.events, decision.entries)
+            if self._shelf.agenda is not seen.agenda or self._clock.trusted is not seen.trusted:
+                return False
             now = self._clock.now() - self._clock.lag  # the disk took its time; a slot that is joined begins here
         self._output.play(cues, now)
         if not cues:
             self._clock.holding = False
+        return True
 
     def _moment(self, now: datetime, stepped: timedelta) -> Moment:
         """Return the time of a look. What the clock said before it was set right does not count."""
