@@ -161,7 +161,8 @@ class Inbox:
             return
         self._clock.saw(held.issued)
         self._accepted()
-        self._untold.append(Event(outcome=Outcome.ACCEPTED, at=now, playlist=held.version))
+        at = self._clock.now()  # a box that knew no time knows now that it is not earlier than the playlist
+        self._untold.append(Event(outcome=Outcome.ACCEPTED, at=at, playlist=held.version))
         self._told_bell.ring()
         log.info("playlist accepted version=%d expires=%s", held.version, held.expires.isoformat())
 
